@@ -32,6 +32,9 @@ use crate::reference::Caveat;
 use crate::results::{CellEstimates, Finding};
 use crate::summary::Summary;
 
+/// How long a peer is taken to need for an acknowledgement where nobody says how long.
+pub const ASSUMED_ROUND_TRIP: Nanos = Nanos::ms(1);
+
 /// What somebody asks.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Question {
@@ -51,8 +54,8 @@ pub struct Question {
     pub rate_gbps: Option<f64>,
     /// What of its CPU time a service spends in sending.
     pub share_of_cpu: Option<Share>,
-    /// How long a peer takes to acknowledge.
-    pub round_trip: Nanos,
+    /// How long a peer takes to acknowledge; none: nobody said, and [`ASSUMED_ROUND_TRIP`] is taken.
+    pub round_trip: Option<Nanos>,
 }
 
 impl Question {

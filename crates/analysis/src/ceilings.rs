@@ -12,10 +12,12 @@ use model::record::Outcome;
 use model::{Cell, Measured, Pages};
 
 use crate::copies::{Step, per_byte};
-use crate::delivery::Delivery;
+use crate::delivery::{Delivery, Unforeseen};
 use crate::estimate::Estimate;
 use crate::evidence::{Evidence, figure};
-use crate::findings::{CeilingShare, Copies, CopyingCeiling, CpuRate, ModelledSide};
+use crate::findings::{
+    CeilingShare, Copies, CopyingCeiling, CpuRate, ModelledSide, NoCeilingShare, NoShare,
+};
 use crate::judged::Seating;
 use crate::metric::Metric;
 use crate::results::CellEstimates;
@@ -71,11 +73,24 @@ fn rates(point: &CeilingPoint) -> impl Iterator<Item = (u32, f64)> {
     rates.filter(|(_, rate)| rate.is_finite() && *rate > 0.0)
 }
 
+/// Every cell's shares.
+pub(crate) fn shares(evidence: &Evidence<'_>) -> Vec<CeilingShare> {
+    all_shares(evidence).into_iter().filter_map(Result::ok).collect()
+}
+
+/// The cells without a share where a ceiling was measured, and why.
+pub(crate) fn without_share(evidence: &Evidence<'_>) -> Vec<NoCeilingShare> {
+    all_shares(evidence).into_iter().filter_map(Result::err).collect()
+}
+
 /// Every cell's shares, controls included, in the plan's order: cells with a valid trial, where a ceiling was measured.
 /// On the sink the senders' side alone: there is no receiver to copy anything out.
-pub(crate) fn shares(evidence: &Evidence<'_>) -> Vec<CeilingShare> {
+fn all_shares(evidence: &Evidence<'_>) -> Vec<Result<CeilingShare, NoCeilingShare>> {
     let rates = Rates::new(evidence);
     let mut shares = Vec::new();
+    if rates.of.is_empty() {
+        return shares;
+    }
     for estimates in evidence.estimates {
         let Some(goodput) = figure(estimates, Metric::GoodputGbps) else { continue };
         let Some(seats) = Seats::of(evidence, &estimates.cell) else { continue };
@@ -86,7 +101,9 @@ pub(crate) fn shares(evidence: &Evidence<'_>) -> Vec<CeilingShare> {
             ModelledSide::Receiver => evidence.host.receiver_host.is_none(),
         };
         for side in [ModelledSide::Sender].into_iter().chain(receiving).filter(is_here) {
-            shares.extend(share(evidence, &rates, estimates, goodput, &seats, side));
+            let of_side = share(evidence, &rates, estimates, goodput, &seats, side);
+            let none = |why| NoCeilingShare { cell: estimates.cell.clone(), side, why };
+            shares.extend(of_side.map_err(none).transpose());
         }
     }
     shares
@@ -99,13 +116,26 @@ fn share(
     goodput_gbps: Estimate,
     seats: &Seats,
     side: ModelledSide,
+) -> Result<Option<CeilingShare>, NoShare> {
+    // The ceiling is of normal pages, of which fewer lie in the CPU's table of addresses: it may be too low there.
+    if estimates.cell.pages != Pages::Normal {
+        return Err(NoShare::HugePages);
+    }
+    let kernel =
+        kernel_copies(evidence, estimates, side).map_err(|why| NoShare::Unforeseen { why })?;
+    Ok(share_of(rates, estimates, goodput_gbps, seats, side, kernel))
+}
+
+/// The share of a side whose copies are known; none where no rate of its CPUs was measured.
+fn share_of(
+    rates: &Rates<'_>,
+    estimates: &CellEstimates,
+    goodput_gbps: Estimate,
+    seats: &Seats,
+    side: ModelledSide,
+    kernel: Copies,
 ) -> Option<CeilingShare> {
     let cell = &estimates.cell;
-    // The ceiling is of normal pages, of which fewer lie in the CPU's table of addresses: it may be too low there.
-    if cell.pages != Pages::Normal {
-        return None;
-    }
-    let kernel = kernel_copies(evidence, estimates, side)?;
     let (cpus, least_bytes, staged) = match side {
         // The path's own copy comes from the ring as well. What the kernel then copies is the staging buffer, and a
         // working set of one message may be much faster.
@@ -149,15 +179,16 @@ fn share(
 }
 
 /// Copies a payload byte that the kernel makes on a side's CPUs: as the last audit trial counted them, else as its
-/// source has them; none where neither tells. Deferred copies are made in softirq, normally on the sender's CPU (`skb_copy_ubufs`).
+/// source has them; else why neither tells. Deferred copies are made in softirq, normally on the sender's CPU (`skb_copy_ubufs`).
 fn kernel_copies(
     evidence: &Evidence<'_>,
     estimates: &CellEstimates,
     side: ModelledSide,
-) -> Option<Copies> {
+) -> Result<Copies, Unforeseen> {
     let cell = &estimates.cell;
+    let delivery = Delivery::of_cell(evidence.host, cell);
     let mapped = figure(estimates, Metric::MappedShare).map_or(0.0, |share| share.mean);
-    let should = crate::copies::expected(cell, mapped, &Delivery::of_cell(evidence.host, cell));
+    let should = crate::copies::expected(cell, mapped, &delivery);
     let expected = match side {
         ModelledSide::Sender => should.deferred.map(|deferred| should.copied_in + deferred),
         ModelledSide::Receiver => Some(should.copied_out),
@@ -183,7 +214,10 @@ fn kernel_copies(
         (payload > 0).then_some(Copies { per_byte, audited: true, expected })
     };
     let foreseen = || Some(Copies { per_byte: expected?, audited: false, expected });
-    audited().or_else(foreseen)
+    audited().or_else(foreseen).ok_or(match delivery {
+        Delivery::Unforeseen(why) => why,
+        Delivery::Copied | Delivery::Left => Unforeseen::NotRecorded,
+    })
 }
 
 /// Where a cell's workers ran, and on what memory.

@@ -168,8 +168,17 @@ pub struct Overall {
     /// Whether what all cells have in common is shown to have changed: the median, with the error of the mean. Of this figure
     /// alone, not corrected.
     pub finding: Finding,
+    /// In so many of the cells the line decides goodput in some run, and not the same line in every one: what they have in common
+    /// says nothing of the machine.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub at_another_line: u32,
     #[serde(skip)]
     shift: Option<Shift>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it")]
+const fn is_zero(n: &u32) -> bool {
+    *n == 0
 }
 
 /// What may have changed.

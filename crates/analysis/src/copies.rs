@@ -183,9 +183,56 @@ impl PerByte {
     }
 }
 
-/// A copy audit that counts both what is copied in and what is copied at delivery.
-pub(crate) fn copy_audit() -> Missing {
-    Missing::of_itself("a copy audit").unlocked_by("copycost run --audits copy-audit, as root")
+/// How a copy audit is called where it is missing.
+pub(crate) const AUDIT: &str = "a copy audit";
+
+/// A copy audit that counts both what is copied in and what is copied at delivery. Where this run had one, why that did not: who
+/// has just audited is not told to.
+pub(crate) fn copy_audit(audits: &AuditRecords<'_>) -> Missing {
+    let audit = Missing::of_itself(AUDIT);
+    if !audits.has_tried(Audit::CopyAudit) {
+        return audit.unlocked_by("copycost run --audits copy-audit, as root");
+    }
+    let ask = match first_not_counted(audits) {
+        Some(why) => audit.because(why).unlocked_by(
+            "the same run on a kernel with kprobes or fentry and a CPU with breakpoint registers",
+        ),
+        None => audit
+            .because("this run's was of other cells")
+            .unlocked_by("copycost run --send send,sendmsg,zerocopy --audits copy-audit, as root"),
+    };
+    audits.or_why(Audit::CopyAudit, AUDIT, ask)
+}
+
+/// A copy audit that agrees with itself, where this run had one that does not.
+pub(crate) fn idle_audit(audits: &AuditRecords<'_>) -> Missing {
+    let has_told = audits.has_tried(Audit::CopyAudit) && audits.refusal(Audit::CopyAudit).is_none();
+    if !has_told {
+        return copy_audit(audits);
+    }
+    Missing::of_itself("a copy audit of an idle machine")
+        .because("this run's counts are not whole copies a byte, or not those of the completions")
+        .unlocked_by("the same run while nothing else runs, on a kernel with kprobes or fentry and a CPU with breakpoint registers")
+}
+
+/// What the last audit trials lack of copies in and at delivery: the first reason.
+fn first_not_counted(audits: &AuditRecords<'_>) -> Option<String> {
+    let last =
+        audits.all_of(Audit::CopyAudit).filter_map(|(audited, last)| last.then_some(audited));
+    let lacking = |audited: &Audited| {
+        [Step::In, Step::Deferred].into_iter().find_map(|step| {
+            let why = match per_byte(audited, step).and_then(PerByte::decided).err()? {
+                NotCounted::Eliminated => "told by elimination alone".to_owned(),
+                NotCounted::TrialFailed { why } => format!("not counted: {why}"),
+                NotCounted::Quoted { text } => format!("not counted: {text}"),
+                NotCounted::NoByte
+                | NotCounted::NotAudited { .. }
+                | NotCounted::Unforeseen { .. } => "not counted: no byte was sent".to_owned(),
+            };
+            Some(format!("{} {why}", step.words()))
+        })
+    };
+    last.map(lacking).find_map(|lacking| lacking)
 }
 
 /// Of a run between two hosts: an audit counts in the kernel of the host that runs it, and no run has those of both.

@@ -10,7 +10,7 @@ use model::{Audit, Cell, Factor, Link, Measured, ReceivePath, SendPath, TakenByt
 use crate::copies::{PerByte, Step, expected, of_cell};
 use crate::delivery::{Delivery, Unforeseen};
 use crate::evidence::{Evidence, figure};
-use crate::findings::{Copies, DataPath};
+use crate::findings::{Copies, DataPath, DeferredCopies};
 use crate::judged::JudgedTrial;
 use crate::metric::Metric;
 use crate::results::CellEstimates;
@@ -84,9 +84,11 @@ fn data_path(evidence: &Evidence<'_>, estimates: &CellEstimates) -> DataPath {
     let told = figure(estimates, Metric::CopiedShare).map(|share| share.mean);
     let counted_deferred = audited(evidence, cell, Step::Deferred);
     let copies_deferred = match (should.deferred.or(counted_deferred).or(told), &delivery) {
-        (Some(otherwise), _) => Measured::Value(copies(Step::Deferred, otherwise)),
-        (None, Delivery::Unforeseen(why)) => Measured::absent(not_known(why)),
-        (None, Delivery::Copied | Delivery::Left) => Measured::absent(NO_TRIAL),
+        (Some(otherwise), _) => DeferredCopies::Known(copies(Step::Deferred, otherwise)),
+        (None, Delivery::Unforeseen(why)) => DeferredCopies::NotKnown { unforeseen: why.clone() },
+        (None, Delivery::Copied | Delivery::Left) => {
+            DeferredCopies::NotKnown { unforeseen: Unforeseen::NotRecorded }
+        }
     };
     let counted = pages_counted(evidence, cell);
     let tally = total(evidence, cell);
@@ -155,21 +157,6 @@ const NO_LAYOUT: &str =
 /// Copies a payload byte as the last audit trial of a cell has them; none where they could be no other than the expected ones.
 fn audited(evidence: &Evidence<'_>, cell: &Cell, step: Step) -> Option<f64> {
     of_cell(evidence.audits, cell, step).and_then(PerByte::decided).ok()
-}
-
-/// Why nothing is known of delivery to another host, as long as no completion and no audit says it.
-fn not_known(why: &Unforeseen) -> String {
-    let because = match why {
-        Unforeseen::NoLine { device } => {
-            format!("{device} has no line of its own, and may copy")
-        }
-        Unforeseen::InOnePiece { device } => {
-            format!("{device} takes packets in one piece (no scatter-gather)")
-        }
-        Unforeseen::Tapped { taps } => format!("packet sockets are shown every packet: {taps}"),
-        Unforeseen::NotRecorded => "its device was not recorded".to_owned(),
-    };
-    format!("what delivery to another host copies is not known from here: {because}")
 }
 
 /// Pages a message that the last audit trial of a cell saw pinned; none where it did not count them.

@@ -1,6 +1,6 @@
 //! Whether what is passed by reference is copied when it is delivered, as far as that is known before a completion says it.
 
-use model::host::Host;
+use model::host::{Host, OneKernel};
 use model::nic::Nic;
 use model::{Cell, Link, Measured};
 use schemars::JsonSchema;
@@ -74,9 +74,7 @@ impl Delivery {
 fn between_hosts(host: &Host, nic: &Nic) -> Delivery {
     let device = || nic.device.clone();
     let (sender, receiver) = (host.of_sender(), host.of_receiver());
-    // Two network namespaces of one machine pass for two hosts.
-    let boot = sender.boot_id.value();
-    let is_one_kernel = boot.is_some() && boot == receiver.boot_id.value();
+    let is_one_kernel = OneKernel::of(&sender.boot_id, &receiver.boot_id) == OneKernel::Yes;
     match (nic.speed_mbps.value(), nic.offloads.get("sg"), &sender.packet_taps) {
         (None, ..) if is_one_kernel => Delivery::Copied,
         (None, ..) => Delivery::Unforeseen(Unforeseen::NoLine { device: device() }),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use model::audit::{Audited, Ceiling, RefusedAudit};
 use model::host::Host;
 use model::record::{Outcome, Record};
-use model::{Audit, Cell, Link, Measured, Plan, SendPath};
+use model::{Audit, Cell, Link, Measured, Missing, Nanos, Plan, SendPath, saturating_sum};
 
 use crate::estimate::Estimate;
 use crate::estimate::Moments;
@@ -59,6 +59,17 @@ impl<'a> AuditRecords<'a> {
         }
     }
 
+    /// What the audits took: their trials' times as ordered, and the copying ceilings.
+    pub(crate) fn spent(&self) -> Nanos {
+        let trial = |audited: &&Audited| {
+            let of = &audited.settings;
+            saturating_sum([of.warmup_ns.0, of.window_ns.0, of.tail_ns.0])
+        };
+        let trials = self.audited.iter().map(trial);
+        let ceilings = self.ceilings.iter().map(|ceiling| ceiling.spent_ns.0);
+        Nanos(saturating_sum(trials.chain(ceilings)))
+    }
+
     /// The last audit trial of a cell in which an instrument watched.
     pub fn of(&self, cell: &Cell, audit: Audit) -> Option<&'a Audited> {
         let watched =
@@ -75,9 +86,21 @@ impl<'a> AuditRecords<'a> {
         })
     }
 
+    /// Whether an instrument was asked for, whatever it told.
+    pub(crate) fn has_tried(&self, audit: Audit) -> bool {
+        self.audited.iter().any(|audited| audited.audits.contains(&audit))
+            || self.refused.iter().any(|refused| refused.audit == audit)
+            || (audit == Audit::Ceiling && !self.ceilings.is_empty())
+    }
+
     /// Why an instrument that was asked for told nothing of any cell: the last reason in the journal. None where it told
     /// something, and where it was not asked for.
     pub fn why_not_audited(&self, audit: Audit) -> Option<String> {
+        self.refusal(audit).map(String::from)
+    }
+
+    /// The same with what would give it.
+    pub(crate) fn refusal(&self, audit: Audit) -> Option<Missing> {
         let told = match audit {
             Audit::Ceiling => !self.ceilings.is_empty(),
             Audit::CopyAudit | Audit::Profile => {
@@ -93,7 +116,27 @@ impl<'a> AuditRecords<'a> {
         if self.of(cell, audit).is_some_and(|audited| why_nothing(audited, audit).is_none()) {
             return None;
         }
-        self.last_reason(audit, |of| of.is_none_or(|of| of == cell))
+        self.last_reason(audit, |of| of.is_none_or(|of| of == cell)).map(String::from)
+    }
+
+    /// What is missing where an instrument told nothing: the reason of one that was asked for, under this name, else `ask`.
+    pub(crate) fn or_why(&self, audit: Audit, what: &str, ask: Missing) -> Missing {
+        let Some(Missing { what: of, because, unlock, undo, .. }) = self.refusal(audit) else {
+            return ask;
+        };
+        let because = match of.as_str() {
+            "" => because,
+            named if named == audit.name() => because,
+            other => format!("{other}: {because}"),
+        };
+        Missing {
+            what: what.to_owned(),
+            because,
+            unlock,
+            undo,
+            is_rounds: false,
+            is_of_one_host: false,
+        }
     }
 
     /// The last reason of an instrument among those of cells that `is_about` takes; what holds for all cells has none.
@@ -101,15 +144,15 @@ impl<'a> AuditRecords<'a> {
         &self,
         audit: Audit,
         is_about: impl Fn(Option<&Cell>) -> bool,
-    ) -> Option<String> {
+    ) -> Option<Missing> {
         let refusals = self.refused.iter().filter(|refused| refused.audit == audit);
         let refusals = refusals.map(|refused| {
-            (refused.cell.as_ref(), refused.started_unix_ms, refused.refusal.to_string())
+            (refused.cell.as_ref(), refused.started_unix_ms, refused.refusal.clone())
         });
         let trials = self.audited.iter().filter(|audited| audited.audits.contains(&audit));
         let trials = trials.filter_map(|audited| {
             let why = why_nothing(audited, audit)?;
-            Some((Some(&audited.cell), audited.started_unix_ms, why.to_owned()))
+            Some((Some(&audited.cell), audited.started_unix_ms, Missing::from(why.to_owned())))
         });
         let reasons = refusals.chain(trials).filter(|(cell, _, _)| is_about(*cell));
         reasons.max_by_key(|(_, moment, _)| *moment).map(|(_, _, why)| why)

@@ -82,6 +82,7 @@ pub(crate) fn explain(known: &Explaining<'_>) -> Explained {
     let data_paths = data_paths::data_paths(&evidence);
     let copy_audits = copy_audits::copy_audits(&evidence);
     let ceiling_shares = ceilings::shares(&evidence);
+    let no_ceiling_share = ceilings::without_share(&evidence);
     let ceilings = ceilings::ceilings(&evidence);
     let trials = trial_dots::trial_dots(estimates, trials);
     let own_table = own_table::own_table(&evidence);
@@ -105,6 +106,7 @@ pub(crate) fn explain(known: &Explaining<'_>) -> Explained {
         breakdowns,
         ceilings,
         ceiling_shares,
+        no_ceiling_share,
         not_audited: audits.not_audited(),
     };
     if !known.run.imported.is_empty() {

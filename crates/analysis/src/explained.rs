@@ -10,7 +10,7 @@ use crate::answers::Answer;
 use crate::claims::claim::Claim;
 use crate::findings::{
     CeilingShare, CopyAudit, CopyingCeiling, CostModel, CpuBreakdown, Crossover, DataPath,
-    FieldThreshold, LinkComparison, LinkVerdict, NotAudited, Scaling, Trials,
+    FieldThreshold, LinkComparison, LinkVerdict, NoCeilingShare, NotAudited, Scaling, Trials,
 };
 use crate::fixed_load::LoadSaving;
 use crate::laws::law::Law;
@@ -62,6 +62,9 @@ pub struct Explained {
     pub ceilings: Vec<CopyingCeiling>,
     /// How near each cell comes to them, sender then receiver; on the sink, which has no receiver, the sender alone.
     pub ceiling_shares: Vec<CeilingShare>,
+    /// Sides of cells that have none where a ceiling was measured, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub no_ceiling_share: Vec<NoCeilingShare>,
     /// Instruments that were asked for and told nothing of any cell.
     pub not_audited: Vec<NotAudited>,
 }

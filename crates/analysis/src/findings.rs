@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::categories::Category;
+use crate::delivery::Unforeseen;
 use crate::estimate::Estimate;
 use crate::metric::Metric;
 use crate::oversubscribed::Oversubscribed;
@@ -273,6 +274,29 @@ pub struct RelativeTrials {
     pub interval: Vec<f64>,
 }
 
+/// Copies a payload byte at delivery, or why they are not known.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum DeferredCopies {
+    /// As the kernel's source, an audit or the completions have them.
+    Known(Copies),
+    /// Nobody knows them beforehand, and neither a completion nor an audit says them.
+    NotKnown {
+        /// Why.
+        unforeseen: Unforeseen,
+    },
+}
+
+impl DeferredCopies {
+    /// The copies, where they are known.
+    pub const fn value(&self) -> Option<&Copies> {
+        match self {
+            Self::Known(copies) => Some(copies),
+            Self::NotKnown { .. } => None,
+        }
+    }
+}
+
 /// The data path of one send path and the receive path of its cell, as this run saw it.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct DataPath {
@@ -287,9 +311,9 @@ pub struct DataPath {
     pub staged_copies: Measured<f64>,
     /// Copies a payload byte from user memory to the socket; expected from the kernel's source until audited.
     pub copies_in: Copies,
-    /// Copies a payload byte at delivery. Over another host's line they are what completions or an audit say, else absent with the
-    /// reason.
-    pub copies_deferred: Measured<Copies>,
+    /// Copies a payload byte at delivery. Over another host's line they are what completions or an audit say, else why nobody
+    /// knows them (`unforeseen`).
+    pub copies_deferred: DeferredCopies,
     /// Copies a payload byte from the socket to the receiver.
     pub copies_out: Copies,
     /// Pages pinned per message: as an audit counted them, else derived, the pages spanned by the iovec of a path that passes
@@ -502,6 +526,31 @@ pub struct CeilingShare {
     /// Goodput × copies over the ceiling, with the interval of goodput. 0 where nothing is copied, as zerocopy's on the
     /// sink: no copy limits that goodput, which may lie above the ceiling.
     pub share: Estimate,
+}
+
+/// A side of a cell without a share of the copying ceiling.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct NoCeilingShare {
+    /// The cell.
+    #[schemars(with = "String")]
+    pub cell: Cell,
+    /// Which side.
+    pub side: ModelledSide,
+    /// Why.
+    pub why: NoShare,
+}
+
+/// Why a side has no share of the copying ceiling.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum NoShare {
+    /// Its rings are of huge pages, and the ceiling is of normal ones.
+    HugePages,
+    /// Nobody knows how often its bytes are copied: delivery is not foreseen, and no audit counted it.
+    Unforeseen {
+        /// Why not.
+        why: Unforeseen,
+    },
 }
 
 /// A heavy instrument that was asked for and told nothing of any cell.

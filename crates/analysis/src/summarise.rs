@@ -87,6 +87,7 @@ pub(crate) fn summary(judged: &JudgedRun, plan: &Plan, host: &Host) -> Summary {
         LoadFacts::of(places, pairings.contrasts(), trials, &complete, &logs, &plan.thresholds);
     let known = Known { rounds, drift, turn_noise: pairings.turn_noise(), load };
     let run = run_facts(judged, plan, host, known, &estimates, &ratios);
+    let audits = judged.audits();
     let basis = Basis {
         plan,
         host,
@@ -99,11 +100,14 @@ pub(crate) fn summary(judged: &JudgedRun, plan: &Plan, host: &Host) -> Summary {
         instrument_cost: &instrument_cost,
         control: &control,
         trends: &trends,
+        audits: &audits,
+        attempted_blocks: attempted_blocks(judged),
+        blocks: judged.places.blocks.len(),
     };
     let explained = explain(&Explaining {
         plan,
         host,
-        audits: &judged.audits(),
+        audits: &audits,
         trials,
         rounds: &logs,
         places,
@@ -130,6 +134,12 @@ pub(crate) fn summary(judged: &JudgedRun, plan: &Plan, host: &Host) -> Summary {
     }
 }
 
+/// Blocks of which any cell was tried.
+fn attempted_blocks(judged: &JudgedRun) -> usize {
+    let all = 0..judged.places.blocks.len();
+    all.filter(|block| judged.groups.was_attempted(*block)).count()
+}
+
 /// Rounds with every block complete. Blocks that were never attempted are not waited for in rounds that the study
 /// left behind: this machine cannot measure them.
 fn whole_rounds(judged: &JudgedRun, complete: &[Complete]) -> u32 {
@@ -138,7 +148,7 @@ fn whole_rounds(judged: &JudgedRun, complete: &[Complete]) -> u32 {
         blocks.entry(*round).or_default().insert(*block);
     }
     let all = judged.places.blocks.len();
-    let attempted = (0..all).filter(|block| judged.groups.was_attempted(*block)).count();
+    let attempted = attempted_blocks(judged);
     let is_whole = |(round, blocks): &(&u32, &BTreeSet<usize>)| {
         blocks.len() == all || (**round <= judged.whole_until && blocks.len() == attempted)
     };

@@ -9,6 +9,8 @@ use serde::Serialize;
 
 use crate::control::{Agreement, Control};
 use crate::estimate::Estimate;
+use crate::evidence::AuditRecords;
+use crate::findings::NotAudited;
 use crate::load::LoadFacts;
 use crate::results::{CellEstimates, Ending, InstrumentCost, NoiseFloor, Ratio, RunFacts};
 use crate::stopping::Widest;
@@ -72,6 +74,25 @@ pub enum Warning {
         segments: u32,
         /// Of so many.
         of: u32,
+    },
+    /// The time was spent before each block was measured once.
+    LimitTooShort {
+        /// The limit, in seconds.
+        limit_s: f64,
+        /// Blocks that were reached.
+        blocks: u32,
+        /// Of so many.
+        of: u32,
+        /// What each took on average, further attempts included, in seconds.
+        block_s: f64,
+        /// What of the plan would have fitted; none where not even one block would.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        smaller: Option<SmallerPlan>,
+    },
+    /// Heavy instruments that were asked for told nothing.
+    AuditedNothing {
+        /// Which, and why.
+        of: Vec<NotAudited>,
     },
     /// Too few rounds.
     Preliminary {
@@ -251,6 +272,15 @@ pub enum Warning {
     },
 }
 
+/// A part of a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct SmallerPlan {
+    /// Its sizes, where they are fewer.
+    pub sizes: Vec<String>,
+    /// Its threads, where they are fewer.
+    pub threads: Vec<String>,
+}
+
 /// How a run goes on to more rounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "by")]
@@ -280,17 +310,24 @@ pub(crate) struct Basis<'a> {
     pub(crate) instrument_cost: &'a InstrumentCost,
     pub(crate) control: &'a Measured<Control>,
     pub(crate) trends: &'a [Trend],
+    pub(crate) audits: &'a AuditRecords<'a>,
+    /// Blocks of which any cell was tried.
+    pub(crate) attempted_blocks: usize,
+    /// Blocks of the plan.
+    pub(crate) blocks: usize,
 }
 
 /// The warnings, in order of weight.
 pub(crate) fn warnings(basis: &Basis<'_>) -> Vec<Warning> {
     type Warn = fn(&Basis<'_>) -> Option<Warning>;
-    const ALL: [Warn; 26] = [
+    const ALL: [Warn; 28] = [
         rules::imported,
         rules::without_valid_trial,
+        rules::limit_too_short,
         rules::not_reached,
         rules::ended_early,
         rules::line_not_recorded,
+        rules::audited_nothing,
         rules::preliminary,
         rules::busy,
         rules::load,
@@ -320,7 +357,7 @@ pub(crate) fn warnings(basis: &Basis<'_>) -> Vec<Warning> {
 #[allow(clippy::unwrap_used, reason = "a test may stop where its own helpers fail")]
 mod tests {
     use model::Preset;
-    use model::record::{FailureKind, Record};
+    use model::record::{FailureKind, Finish, FinishReason, Record};
 
     use super::*;
 
@@ -372,6 +409,49 @@ mod tests {
         let warnings = warnings_of(&plan, &records);
         assert!(warnings.contains(&Warning::NotReached { cells: 2 }), "{warnings:#?}");
         assert_eq!(cells_without(&warnings), None, "{warnings:#?}");
+    }
+
+    #[test]
+    fn a_limit_that_sufficed_for_a_part_names_what_of_the_plan_would_fit() {
+        let mut plan = Plan::preset(Preset::Default);
+        plan.measure.controls = false;
+        plan.measure.max_time = Some(model::Nanos::s(20));
+        let all = synthetic::run(&plan, 1, synthetic::trial);
+        let of = |blocks: u32, limit: FinishReason, plan: &Plan| {
+            let is_kept = |record: &&Record| {
+                let is_later = matches!(record, Record::Trial(trial) if trial.block >= blocks);
+                !is_later && !matches!(record, Record::Finish(_))
+            };
+            let mut records: Vec<Record> = all.iter().filter(is_kept).cloned().collect();
+            records.push(Record::Finish(Finish { reason: limit, spent_ns: model::Nanos::s(20) }));
+            let mut told = warnings_of(plan, &records).into_iter();
+            told.find(|it| matches!(it, Warning::LimitTooShort { .. }))
+        };
+        let Some(Warning::LimitTooShort { limit_s, blocks, of: total, block_s, smaller }) =
+            of(4, FinishReason::Time, &plan)
+        else {
+            panic!("not told")
+        };
+        assert_eq!((limit_s, blocks, total, block_s), (20.0, 4, 16, 5.0));
+        // Four of sixteen blocks: every size, and the fewest threads.
+        let only = |sizes: &[&str], threads: &[&str]| {
+            let owned = |of: &[&str]| of.iter().map(|it| (*it).to_owned()).collect();
+            Some(SmallerPlan { sizes: owned(sizes), threads: owned(threads) })
+        };
+        assert_eq!(smaller, only(&[], &["1"]));
+        let smaller = |blocks| match of(blocks, FinishReason::Time, &plan) {
+            Some(Warning::LimitTooShort { smaller, .. }) => smaller,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(smaller(8), only(&[], &["1", "8"]));
+        let sizes = plan.factors.get(Factor::Message);
+        assert_eq!(smaller(2), only(&[&sizes[0], &sizes[3]], &["1"]));
+        // What reached every block, ended otherwise, or has a whole round, is not short of time.
+        assert_eq!(of(16, FinishReason::Time, &plan), None);
+        assert_eq!(of(4, FinishReason::Interrupted, &plan), None);
+        let mut long = plan.clone();
+        long.measure.max_time = None;
+        assert_eq!(of(4, FinishReason::Time, &long), None);
     }
 
     #[test]

@@ -60,7 +60,7 @@ fn question(links: &[Link], size: u64) -> Question {
         against: None,
         rate_gbps: None,
         share_of_cpu: None,
-        round_trip: Nanos::ms(1),
+        round_trip: Some(Nanos::ms(1)),
     }
 }
 

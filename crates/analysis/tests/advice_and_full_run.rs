@@ -68,7 +68,7 @@ fn advised(summary: &Summary, link: Link, size: u64) -> Option<SendPath> {
         against: None,
         rate_gbps: None,
         share_of_cpu: None,
-        round_trip: Nanos::ms(1),
+        round_trip: Some(Nanos::ms(1)),
     };
     let host = synthetic::host();
     let source = Source { name: "run", summary, host: &host, margin: Share(0.03) };

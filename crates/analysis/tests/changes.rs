@@ -305,3 +305,15 @@ fn what_machines_and_settings_differ_in_is_listed_and_what_always_differs_is_not
     );
     assert_eq!(of(&changes.comparisons[0].settings), ["slice: 5ms > 25ms"]);
 }
+
+#[test]
+fn runs_of_other_cells_or_with_other_audits_have_other_settings() {
+    let base = run(&plan(), 1, QUIET, 2, same);
+    let of_one = synthetic::without_controls(&[(Factor::Message, "64"), (Factor::Threads, "1,4")]);
+    let mut other = run(&of_one, 2, QUIET, 2, same);
+    other.plan.measure.audits = vec![model::Audit::CopyAudit];
+    let changes = of(base, other);
+    let settings = changes.comparisons[0].settings.iter().filter(|it| it.is_asked);
+    let told: Vec<_> = settings.map(|it| (it.fact.as_str(), it.other.join("|"))).collect();
+    assert_eq!(told, [("sizes", "64".to_owned()), ("audits", "copy-audit".to_owned())]);
+}

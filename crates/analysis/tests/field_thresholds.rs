@@ -149,7 +149,7 @@ fn ask(shape: &str, summary: &Summary) -> Advice {
         against: None,
         rate_gbps: None,
         share_of_cpu: None,
-        round_trip: Nanos::ms(1),
+        round_trip: Some(Nanos::ms(1)),
     };
     let host = synthetic::host();
     advise(&question, &[Source { name: "run", summary, host: &host, margin: Share(0.03) }])

@@ -5,7 +5,9 @@ use analysis::explained::Explained;
 use analysis::laws::law::LawState;
 use analysis::laws::reason::LawReason;
 use analysis::summarise;
-use model::audit::{Hook, PinnedPages, RefusedAudit};
+use analysis::summary::Summary;
+use analysis::warnings::Warning;
+use model::audit::{Audited, CopiedBytes, CopyCounts, Hook, PinnedPages, RefusedAudit};
 use model::record::{Failure, FailureKind, Outcome, Record};
 use model::{Audit, Cell, Factor, Measured, Missing, Plan, Preset, SendPath};
 
@@ -18,10 +20,14 @@ fn plan() -> Plan {
 }
 
 fn explained(audits: Vec<Record>) -> Explained {
+    summary(audits).explained
+}
+
+fn summary(audits: Vec<Record>) -> Summary {
     let plan = plan();
     let mut records = synthetic::run(&plan, 3, synthetic::trial);
     records.extend(audits);
-    summarise(&plan, &synthetic::host(), &records).explained
+    summarise(&plan, &synthetic::host(), &records)
 }
 
 fn refused(audit: Audit, cell: Option<Cell>, because: &str, started_unix_ms: u64) -> Record {
@@ -111,4 +117,101 @@ fn pages_that_an_audit_counted_stand_for_those_derived_from_the_layout() {
     assert!(!is_counted && pages.reason().unwrap().contains("was not counted"));
     let (is_counted, pages, _) = pages_of(Measured::absent("no fentry"), SendPath::Zerocopy);
     assert!(!is_counted && pages.value().is_some_and(|pages| *pages >= 8.0));
+}
+
+/// Audit trials of every cell whose copies are these.
+fn audited_with(change: impl Fn(&mut CopyCounts)) -> Vec<Record> {
+    let trial = |cell: &Cell| {
+        let mut audited: Audited = synthetic::audited(cell);
+        let Measured::Value(copies) = &mut audited.copies else { panic!("no copies") };
+        change(copies);
+        Record::Audit(Box::new(audited))
+    };
+    plan().cells().iter().map(trial).collect()
+}
+
+fn none_counted(copies: &mut CopyCounts) {
+    let none = || Measured::<CopiedBytes>::absent("kprobes are not built into this kernel");
+    copies.copied_in = none();
+    copies.by_reference = none();
+    copies.deferred = none();
+    copies.copied_out = none();
+    copies.functions.clear();
+}
+
+/// What is asked for where something stayed open.
+fn asked_for(explained: &Explained) -> Vec<Missing> {
+    let answers = explained.answers.iter().flat_map(|answer| &answer.would_answer);
+    let claims = explained.claims.iter().flat_map(|claim| &claim.would_decide);
+    let laws = explained.laws.iter().flat_map(|law| &law.would_decide);
+    answers.chain(claims).chain(laws).cloned().collect()
+}
+
+fn asks_for_the_audit(missing: &Missing) -> bool {
+    missing.unlock.starts_with("copycost run --audits copy-audit")
+}
+
+#[test]
+fn an_audit_that_counted_nothing_is_warned_of_with_its_reason() {
+    let warned = |audits: Vec<Record>| {
+        let is_it = |it: &Warning| matches!(it, Warning::AuditedNothing { .. });
+        summary(audits).warnings.into_iter().find(is_it)
+    };
+    let of_which = |audits: Vec<Record>| {
+        let Some(Warning::AuditedNothing { of }) = warned(audits) else { panic!("not warned of") };
+        of.into_iter().map(|it| (it.audit, it.why)).collect::<Vec<_>>()
+    };
+    let why = "kprobes are not built into this kernel".to_owned();
+    assert_eq!(of_which(audited_with(none_counted)), [(Audit::CopyAudit, why)]);
+    let refused = vec![refused(Audit::Ceiling, None, "no memory", 1)];
+    let why = "ceiling: no memory; run as root".to_owned();
+    assert_eq!(of_which(refused), [(Audit::Ceiling, why)]);
+    // One figure is something, and what nobody asked for is no loss.
+    let counts_out = |copies: &mut CopyCounts| {
+        let copied_out = copies.copied_out.clone();
+        none_counted(copies);
+        copies.copied_out = copied_out;
+    };
+    assert_eq!(warned(audited_with(counts_out)), None);
+    assert_eq!(warned(Vec::new()), None);
+}
+
+#[test]
+fn nobody_who_has_just_audited_is_told_to_audit() {
+    assert!(asked_for(&explained(Vec::new())).iter().any(asks_for_the_audit));
+    let eliminated = |copies: &mut CopyCounts| {
+        let Measured::Value(copied_in) = &mut copies.copied_in else { panic!("no copies in") };
+        copied_in.hook = Hook::Elimination;
+        copies.deferred = Measured::absent("no fentry here");
+    };
+    let unclear = |copies: &mut CopyCounts| {
+        let Measured::Value(copied_in) = &mut copies.copied_in else { panic!("no copies in") };
+        copied_in.bytes = copied_in.bytes / 2 + 1000;
+    };
+    for (audits, because) in [
+        (audited_with(none_counted), "kprobes are not built into this kernel"),
+        (vec![refused(Audit::CopyAudit, None, "no CAP_BPF", 1)], "no CAP_BPF"),
+        (audited_with(eliminated), "copied in told by elimination alone"),
+        (audited_with(unclear), "not whole copies a byte"),
+    ] {
+        let asked = asked_for(&explained(audits));
+        assert!(!asked.iter().any(asks_for_the_audit), "{because}: {asked:#?}");
+        assert!(asked.iter().any(|it| it.because.contains(because)), "{because}: {asked:#?}");
+    }
+    // A remedy of the refusal is the one to take.
+    let asked = asked_for(&explained(vec![refused(Audit::CopyAudit, None, "no CAP_BPF", 1)]));
+    let audits = asked.iter().filter(|it| it.what == "a copy audit");
+    assert!(audits.clone().count() > 0 && audits.clone().all(|it| it.unlock == "run as root"));
+}
+
+#[test]
+fn a_profile_or_a_ceiling_that_was_refused_gives_its_reason_where_a_law_waits_for_it() {
+    let law = |audits: Vec<Record>| {
+        let told = explained(audits);
+        told.laws.into_iter().find(|law| law.id == 8).unwrap().would_decide
+    };
+    assert!(law(Vec::new())[0].unlock.contains("--audits ceiling"));
+    let refused = law(vec![refused(Audit::Ceiling, None, "no memory", 1)]);
+    let expected = Missing::of_itself("a copying ceiling").because("no memory");
+    assert_eq!(refused, [expected.unlocked_by("run as root")]);
 }

@@ -11,6 +11,7 @@ use analysis::laws::law::LawState;
 use analysis::recommendation::{Advice, ByReference, Pays, Recommendation};
 use analysis::reference::Caveat;
 use analysis::results::Finding;
+use analysis::summary::Summary;
 use analysis::{Metric, summarise};
 use model::SendPath::{Send, Sendmsg, Splice, Staged, Zerocopy};
 use model::audit::{Ceiling, CeilingPoint};
@@ -562,6 +563,50 @@ fn settings_in_which_the_advised_path_is_worse_are_told() {
     assert_eq!((used(&found).0, used(&found).1), (Sendmsg, Send));
     assert_eq!(found.not_with, [vec![(Factor::Fields, "1".to_owned())]]);
     assert!(with_one_field(400.0).not_with.is_empty());
+}
+
+#[test]
+fn a_setting_that_only_the_sequence_of_sizes_shows_is_told_too() {
+    let plan = without_controls(&[
+        (Factor::Send, "send,sendmsg"),
+        (Factor::Message, "4096,65536"),
+        (Factor::Fields, "1,2,4,8"),
+        (Factor::Threads, "1,2"),
+    ]);
+    let is_one = |cell: &Cell| (cell.fields.get(), cell.threads.get()) == (1, 1);
+    // With one field sendmsg is a little slower at both sizes, within what chance puts single ones of so many ratios at.
+    let of = |seed: u64, slower: f64| {
+        let records = synthetic::run(&plan, ROUNDS, |cell, round| {
+            let gain = match (cell.send_path, cell.fields.get()) {
+                (Sendmsg, 8) => 2.0,
+                (Sendmsg, _) if is_one(cell) => slower,
+                _ => 1.0,
+            };
+            let noise = synthetic::noise(seed, cell, round, 0.04);
+            synthetic::trial(cell, round).goodput_gbps(10.0 * gain * noise)
+        });
+        summarise(&plan, &synthetic::host(), &records)
+    };
+    let told = |summary: &Summary| {
+        let [one] = summary.explained.recommendations.as_slice() else { panic!("one link") };
+        assert!(matches!(&one.advice, Advice::Use { value, .. } if value == "sendmsg"), "{one:#?}");
+        one.not_with.contains(&vec![(Factor::Fields, "1".to_owned())])
+    };
+    let by_sequence_alone = |summary: &&Summary| {
+        let of_goodput = |metric: Metric| metric == Metric::GoodputGbps;
+        let mut singly =
+            summary.ratios.iter().filter(|it| of_goodput(it.metric) && is_one(&it.cell));
+        let mut crossovers = summary.explained.crossovers.iter();
+        let never = |outcome: &CrossoverOutcome| *outcome == CrossoverOutcome::Never;
+        singly.all(|it| it.finding == Finding::Undecided)
+            && crossovers
+                .any(|c| of_goodput(c.metric) && is_one(c.shared.cell()) && never(&c.outcome))
+    };
+    let runs: Vec<Summary> = (0..40).map(|seed| of(seed, 0.95)).collect();
+    let mut found = runs.iter().filter(by_sequence_alone).peekable();
+    assert!(found.peek().is_some(), "no run of 40 is of this kind");
+    assert!(found.all(told));
+    assert!(!told(&of(1, 1.5)), "there it is the better one");
 }
 
 #[test]

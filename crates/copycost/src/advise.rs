@@ -244,7 +244,7 @@ impl Asked {
             return Err(Stop::Usage("--share-of-cpu: above 0 and up to 100%".to_owned()));
         }
         let cell = Cell { copy_below: copy_below(&cell, paths), ..cell };
-        let round_trip: Result<Nanos, String> = arguments.round_trip.parse();
+        let round_trip = arguments.round_trip.as_deref().map(str::parse::<Nanos>).transpose();
         Ok(Self {
             question: Question {
                 cell,
@@ -459,7 +459,7 @@ mod tests {
             let cell = Cell { copy_below: copy_below(&cell, &paths), ..cell };
             let (links, max_time) = (vec![link], Nanos::s(50));
             let (against, rate_gbps, share_of_cpu) = (None, None, None);
-            let round_trip = Nanos::ms(1);
+            let round_trip = None;
             let question = Question {
                 cell,
                 links,

@@ -195,9 +195,9 @@ pub(crate) struct AdviseArguments {
     /// What of its CPU time a service spends in sending, such as 10%: CPU cost decides then [default: not asked]
     #[arg(long, value_name = "SHARE", allow_hyphen_values = true)]
     pub(crate) share_of_cpu: Option<String>,
-    /// How long a peer takes to acknowledge; buffers passed by reference are held so long
-    #[arg(long, value_name = "TIME", default_value = "1ms", allow_hyphen_values = true)]
-    pub(crate) round_trip: String,
+    /// How long a peer takes to acknowledge; buffers passed by reference are held so long [default: 1ms is assumed]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) round_trip: Option<String>,
     /// When to measure: where no run covers the question, never, or always
     #[arg(long, value_name = "WHEN", default_value = "auto", value_parser = ["auto", "never", "always"])]
     pub(crate) measure: String,
@@ -359,7 +359,9 @@ pub(crate) struct ProbeArguments {
 }
 
 #[derive(Clone, Debug, clap::Args)]
-#[command(after_help = "Lists have commas; 1..8 and 64B..1MiB are ranges by powers of two.")]
+#[command(
+    after_help = format!("Lists have commas; 1..8 and 64B..1MiB are ranges by powers of two.\n{EXIT_CODES}")
+)]
 pub(crate) struct VerifyArguments {
     /// Send paths [default: every one that this machine has]
     #[arg(long, value_name = "LIST", value_parser = words(Factor::Send))]
@@ -499,6 +501,16 @@ mod tests {
                     help.contains("[default: ") || !argument.get_default_values().is_empty();
                 assert!(shown, "{} {}: {help}", command.get_name(), argument.get_id());
             }
+        }
+    }
+
+    #[test]
+    fn every_command_that_measures_or_judges_tells_its_exit_codes() {
+        let command = Arguments::command();
+        for name in ["run", "report", "compare", "advise", "verify", "serve", "connect"] {
+            let of = command.find_subcommand(name).unwrap();
+            let after = of.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(after.contains(EXIT_CODES), "{name}: {after}");
         }
     }
 

@@ -36,9 +36,10 @@ pub(crate) fn cautions(
             duration(limit)
         ));
     } else if !forecast.fits() {
+        let more = if forecast.done == 0 { "" } else { "more " };
         cautions.push(format!(
-            "{} rounds take about {}, longer than --max-time {}, so the run ends before: raise it, or ask for fewer cells or --turns",
-            forecast.rounds,
+            "{} {more}rounds take about {}, longer than --max-time {}, so the run ends before: raise it, or ask for fewer cells or --turns",
+            forecast.left(),
             duration(forecast.least),
             duration(limit)
         ));
@@ -156,6 +157,25 @@ mod tests {
         plan.factors.set(Factor::Threads, "1,2").unwrap();
         plan.factors.set(Factor::Completions, "read").unwrap();
         assert_eq!(text(&host(), &plan), "", "some cell has it");
+    }
+
+    #[test]
+    fn of_a_run_that_is_gone_on_with_only_what_is_left_can_exceed_the_limit() {
+        let host = host();
+        let mut plan = Plan::preset(Preset::Default);
+        plan.measure.rounds = Some(5);
+        let told = |plan: &Plan, rounds| {
+            let earlier = synthetic::run(plan, rounds, synthetic::trial);
+            let cpus = host.usable_cpus.len();
+            let forecast = study::forecast_rest(plan, cpus, |_| false, &earlier);
+            cautions(&host, plan, &forecast, &Refusals::default()).join("\n")
+        };
+        plan.measure.max_time = Some(Nanos::s(1));
+        assert!(told(&plan, 0).contains("--max-time 1 s will be exceeded"));
+        let more = told(&plan, 3);
+        assert!(more.starts_with("2 more rounds take about "), "{more}");
+        assert!(!more.contains("exceeded") && more.contains("so the run ends before"), "{more}");
+        assert_eq!(told(&plan, 5), "", "nothing is left");
     }
 
     #[test]

@@ -145,6 +145,7 @@ impl Outlook<'_> {
             "blocks": blocks,
             "rounds": forecast.rounds,
             "rounds_are_exact": forecast.exactly,
+            "rounds_done": forecast.done,
             "round_seconds": forecast.round.as_secs_f64(),
             "least_round_seconds": forecast.least_round.as_secs_f64(),
             "audits_seconds": forecast.audits.as_secs_f64(),
@@ -279,6 +280,7 @@ mod tests {
         assert_eq!(json["cells"][0]["id"], plan.cells()[0].id());
         assert_eq!(json["cells"][0]["block"], json["blocks"][0]);
         assert_eq!(json["rounds"], 10);
+        assert_eq!(json["rounds_done"], 0);
         let seconds = json["expected_seconds"].as_f64().unwrap();
         let least = study::forecast(&plan, 2, |_| false).least.as_secs_f64();
         assert!((seconds - least).abs() < 1e-9);

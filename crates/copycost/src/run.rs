@@ -3,7 +3,7 @@
 use engine::{Engine, EngineError, EngineOptions, Interrupts};
 use journal::{Owner, RunDirectory};
 use model::host::Host;
-use model::record::{FinishReason, Segment};
+use model::record::{FinishReason, Record, Segment};
 use model::{Bounds, Peer, Plan};
 use report::ColumnSet;
 use study::{Event, Study, StudyError, SystemClock};
@@ -42,12 +42,15 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Stop> {
         None => start_engine(None)?,
     };
     let refusals = &Refusals::find(&engine, plan)?;
-    let forecast =
-        &study::forecast(plan, analysis::line_rate::bounds(host), |cell| refusals.has(cell));
-    let cautions = cautions(host, plan, forecast, refusals);
+    // Of a run that is gone on with, what is left counts.
+    let forecast = |earlier: &[Record]| {
+        let bounds = analysis::line_rate::bounds(host);
+        study::forecast_rest(plan, bounds, |cell| refusals.has(cell), earlier)
+    };
     let near = near_nic::words(plan, &engine.near_devices());
     if arguments.dry_run {
-        tell_all(&cautions);
+        let forecast = &forecast(&request.earlier()?);
+        tell_all(&cautions(host, plan, forecast, refusals));
         return Outlook { plan, refusals, forecast, near: &near }.show(arguments.json);
     }
 
@@ -55,7 +58,8 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Stop> {
         quiet::wait(&mut engine, at_most, arguments.quiet)?;
     }
     let mut opened = request.open(arguments)?;
-    tell_all(&cautions);
+    let forecast = &forecast(&opened.earlier);
+    tell_all(&cautions(host, plan, forecast, refusals));
     if !arguments.quiet {
         tell(&format!("{forecast}{near}; into {}", opened.directory.path().display()));
     }
@@ -143,6 +147,17 @@ impl Request {
         // Only the label may be another one.
         let kept = Plan { label: self.plan.label.clone(), ..directory.read_plan()? };
         Ok((kept == self.plan).then_some(directory))
+    }
+
+    /// What is recorded of the run to go on with; nothing of a new one.
+    fn earlier(&self) -> Result<Vec<Record>, Stop> {
+        match &self.resumed {
+            Some(directory) if directory.has_records()? => {
+                let (records, _) = directory.read_journal()?.read_all()?;
+                Ok(records)
+            }
+            Some(_) | None => Ok(Vec::new()),
+        }
     }
 
     /// The run directory, new or gone on with.

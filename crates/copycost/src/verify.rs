@@ -76,13 +76,27 @@ pub(crate) fn verify(arguments: &VerifyArguments) -> Result<(), Stop> {
     if let Some(line) = line {
         line.finish_and_clear();
     }
-    // What was verified is told, whatever ended it.
+    conclude(&verified, &asked, ended, |verified| {
+        show(&if arguments.json { json(verified, cells) } else { table(verified) })
+    })
+}
+
+/// Shows what was verified, whatever ended it, and tells how the command ends.
+///
+/// # Errors
+/// A fault, or why not all was verified; a fault outweighs that.
+fn conclude(
+    verified: &[Verified],
+    asked: &[Cell],
+    ended: Result<(), EngineError>,
+    show: impl FnOnce(&[Verified]) -> Result<(), Stop>,
+) -> Result<(), Stop> {
     if !verified.is_empty()
         || !matches!(ended, Err(EngineError::Unsupported(_) | EngineError::Ends(_)))
     {
-        show(&if arguments.json { json(&verified, cells) } else { table(&verified) })?;
+        show(verified)?;
     }
-    let so_far = so_far(&verified, &asked);
+    let so_far = so_far(verified, asked);
     let stop = match ended {
         Ok(()) => None,
         Err(EngineError::Interrupted) => Some(Stop::Interrupted(so_far)),
@@ -95,7 +109,7 @@ pub(crate) fn verify(arguments: &VerifyArguments) -> Result<(), Stop> {
         }
     };
     // A wrong byte weighs more than the reason for which the rest was not tried.
-    match (faults(&verified), stop) {
+    match (faults(verified), stop) {
         (0, None) => Ok(()),
         (0, Some(stop)) => Err(stop),
         (faults, None) => {
@@ -409,6 +423,59 @@ mod tests {
         assert!(lines[0].contains("3 MiB compared"), "{text}");
         assert!(lines[1].ends_with("1 faulty"), "{text}");
         assert!(lines[2].starts_with("fault: send=zerocopy message_bytes=4096"), "{text}");
+    }
+
+    #[test]
+    fn what_was_verified_is_shown_before_any_end_and_a_fault_outweighs_it() {
+        let cells = [SendPath::Send, SendPath::Zerocopy]
+            .map(|send_path| Cell { send_path, ..Cell::default() });
+        let of = |fault: Option<&str>| Verified {
+            cell: Cell::default(),
+            checked_bytes: 1,
+            messages: 1,
+            fault: fault.map(str::to_owned),
+        };
+        let (sound, faulty) = ([of(None)], [of(None), of(Some("lost"))]);
+        let mut shown = Vec::new();
+        let mut end = |verified: &[Verified], ended| {
+            let end = conclude(verified, &cells, ended, |verified| {
+                shown.push(verified.len());
+                Ok(())
+            });
+            (end, std::mem::take(&mut shown))
+        };
+        let interrupted = || Err(EngineError::Interrupted);
+        let gone = || Err(EngineError::Gone("b is not reached".to_owned()));
+        let no_ends = || Err(EngineError::Ends("no memory".to_owned()));
+        let tried = |right, wrong| {
+            format!(
+                "{right} of 2 cells right, {wrong} wrong, the rest not tried; of 2 pairs of paths 1 was tried"
+            )
+        };
+        let none_wrong = tried(1, "none");
+        assert_eq!(end(&sound, Ok(())), (Ok(()), vec![1]));
+        for (ended, stop) in [
+            (interrupted(), Stop::Interrupted(none_wrong.clone())),
+            (gone(), Stop::Interrupted(format!("b is not reached; {none_wrong}"))),
+            (no_ends(), Stop::Cannot(format!("no memory; {none_wrong}"))),
+        ] {
+            assert_eq!(end(&sound, ended), (Err(stop), vec![1]));
+        }
+        let fault = "1 cell is faulty".to_owned();
+        assert_eq!(end(&faulty, Ok(())), (Err(Stop::Invalid(fault.clone())), vec![2]));
+        for (ended, why) in
+            [(interrupted(), ""), (gone(), "b is not reached; "), (no_ends(), "no memory; ")]
+        {
+            let stop = Stop::Invalid(format!("{fault}; {why}{}", tried(1, "1")));
+            assert_eq!(end(&faulty, ended), (Err(stop), vec![2]));
+        }
+        // Nothing was verified, and nothing is shown of what could not begin.
+        assert_eq!(end(&[], no_ends()), (Err(Stop::Cannot("no memory".to_owned())), Vec::new()));
+        assert_eq!(end(&[], interrupted()).1, [0]);
+        // An output that takes nothing ends it before all else.
+        let full = Stop::Cannot("the disk is full".to_owned());
+        let end = conclude(&faulty, &cells, interrupted(), |_| Err(full.clone()));
+        assert_eq!(end, Err(full));
     }
 
     #[test]

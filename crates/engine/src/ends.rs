@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
+use model::host::OneKernel;
 use model::record::{CpuBusy, FailureKind};
 use model::{Cell, Measured, Missing, Nanos};
 
@@ -129,9 +130,7 @@ impl Ends {
         let mut boots = Vec::new();
         for _ in 0..2 {
             match self.next_reply(deadline, "greeting")? {
-                (_, Reply::Hello { protocol: PROTOCOL, boot_id, .. }) => {
-                    boots.extend(boot_id.value().cloned());
-                }
+                (_, Reply::Hello { protocol: PROTOCOL, boot_id, .. }) => boots.push(boot_id),
                 (which, Reply::Hello { protocol, build, .. }) => {
                     return Err(lost(format!(
                         "{} is version {build} with protocol {protocol}, this is protocol {PROTOCOL}; use the same version at both ends",
@@ -141,14 +140,17 @@ impl Ends {
                 (which, _) => return Err(wrong_reply(which, "greeting")),
             }
         }
-        // The start is ordered as a moment of CLOCK_MONOTONIC, which two boots do not share.
-        boots.dedup();
-        self.may_share_kernel = boots.len() < 2;
+        let [one, other] = boots.as_slice() else { return Ok(()) };
+        let one_kernel = OneKernel::of(one, other);
+        self.may_share_kernel = one_kernel != OneKernel::No;
         let link = self.setup.link;
-        match boots.as_slice() {
-            [one, other, ..] if link.capabilities().has_common_clock => Err(lost(format!(
-                "the ends on link {link} run in two boots, {one} and {other}, and have no common clock; start both on one machine"
-            ))),
+        // The start is ordered as a moment of CLOCK_MONOTONIC, which two boots do not share.
+        match (one_kernel, one.value(), other.value()) {
+            (OneKernel::No, Some(one), Some(other)) if link.capabilities().has_common_clock => {
+                Err(lost(format!(
+                    "the ends on link {link} run in two boots, {one} and {other}, and have no common clock; start both on one machine"
+                )))
+            }
             _ => Ok(()),
         }
     }

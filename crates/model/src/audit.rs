@@ -40,7 +40,10 @@ impl Audited {
     /// audit trial.
     pub fn reason(&self, audit: Audit) -> Option<&str> {
         match audit {
-            Audit::CopyAudit => self.copies.reason(),
+            Audit::CopyAudit => match &self.copies {
+                Measured::Value(copies) => copies.why_nothing(),
+                Measured::Absent { absent } => Some(absent),
+            },
             Audit::Profile => self.profile.reason(),
             Audit::Ceiling => None,
         }
@@ -170,6 +173,15 @@ pub struct CopyCounts {
     pub functions: Vec<FunctionCount>,
 }
 
+impl CopyCounts {
+    /// Why no copy was counted at all, where no hook gave any of the figures; none where one did.
+    fn why_nothing(&self) -> Option<&str> {
+        let Self { copied_in, by_reference, deferred, copied_out, .. } = self;
+        let none = [copied_in, by_reference, deferred, copied_out].map(Measured::reason);
+        if none.contains(&None) { None } else { none[0] }
+    }
+}
+
 /// Why an audit has no figure of the end that ran on the other host, and what would give it: an audit counts in one kernel.
 pub const OTHER_HOST: &str = "counted on this host alone: audit a run from the other host too";
 
@@ -292,6 +304,22 @@ mod tests {
         let text = serde_json::to_string(&one).unwrap();
         assert_eq!(serde_json::from_str::<CallCounts>(&text).unwrap(), one);
         assert_eq!(text.matches("audit a run from the other host too").count(), 2, "{text}");
+    }
+
+    #[test]
+    fn an_audit_without_any_figure_counted_nothing_and_one_figure_is_enough() {
+        let absent = |why: &str| Measured::absent(why.to_owned());
+        let mut copies = CopyCounts {
+            copied_in: absent("no breakpoints"),
+            by_reference: absent("no kprobes"),
+            deferred: absent("no kprobes"),
+            copied_out: absent("no tracepoint"),
+            pinned: Measured::absent("no fentry"),
+            functions: Vec::new(),
+        };
+        assert_eq!(copies.why_nothing(), Some("no breakpoints"));
+        copies.copied_out = Measured::Value(CopiedBytes { bytes: 0, hook: Hook::Tracepoint });
+        assert_eq!(copies.why_nothing(), None);
     }
 
     #[test]

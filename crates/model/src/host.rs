@@ -149,6 +149,28 @@ pub struct CacheFacts {
     pub shared_by: u32,
 }
 
+/// Whether two hosts are one kernel: two network namespaces of one machine pass for two hosts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OneKernel {
+    /// They run in one boot.
+    Yes,
+    /// They run in two.
+    No,
+    /// One of them does not tell.
+    NotTold,
+}
+
+impl OneKernel {
+    /// By the random ids of both boots.
+    pub fn of(one: &Measured<String>, other: &Measured<String>) -> Self {
+        match (one.value(), other.value()) {
+            (Some(one), Some(other)) if one == other => Self::Yes,
+            (Some(_), Some(_)) => Self::No,
+            (None, _) | (_, None) => Self::NotTold,
+        }
+    }
+}
+
 impl Host {
     /// The machine that the receiving end runs on: this one, where no other is named.
     pub fn of_receiver(&self) -> &Self {
@@ -225,6 +247,17 @@ impl Host {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn two_hosts_of_one_boot_are_one_kernel_and_who_does_not_tell_may_be() {
+        let (one, other) = (Measured::Value("a".to_owned()), Measured::Value("b".to_owned()));
+        let none = Measured::absent("not read");
+        assert_eq!(OneKernel::of(&one, &one.clone()), OneKernel::Yes);
+        assert_eq!(OneKernel::of(&one, &other), OneKernel::No);
+        for (one, other) in [(&one, &none), (&none, &other), (&none, &none)] {
+            assert_eq!(OneKernel::of(one, other), OneKernel::NotTold);
+        }
+    }
 
     #[test]
     fn an_unknown_machine_has_no_fact_but_its_cpus_and_reads_back() {

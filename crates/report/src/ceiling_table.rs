@@ -1,11 +1,14 @@
 //! The copying ceiling and each cell's share of it, as tables of text: the same in HTML and Markdown.
 
+use std::collections::BTreeMap;
+
 use analysis::explained::Explained;
-use analysis::findings::{CeilingShare, CpuRate, ModelledSide};
+use analysis::findings::{CeilingShare, CpuRate, ModelledSide, NoCeilingShare, NoShare};
 use model::{Bytes, Measured};
 
 use crate::explained_tables::TextTable;
-use crate::numbers::{percent, short};
+use crate::numbers::{counted, percent, short};
+use crate::words::laws::unforeseen;
 
 /// More shares than this are left to `summary.json`.
 const MOST_SHARES: usize = 200;
@@ -53,19 +56,48 @@ fn rates(rates: &[CpuRate]) -> String {
     rates.iter().map(text).collect::<Vec<_>>().join(", ")
 }
 
+const fn side(side: ModelledSide) -> &'static str {
+    match side {
+        ModelledSide::Sender => "sender",
+        ModelledSide::Receiver => "receiver",
+    }
+}
+
+/// What has no share, a row a side and reason.
+fn without_share(all: &[NoCeilingShare]) -> Vec<Vec<String>> {
+    let mut groups: BTreeMap<(ModelledSide, &NoShare), Vec<&NoCeilingShare>> = BTreeMap::new();
+    for one in all {
+        groups.entry((one.side, &one.why)).or_default().push(one);
+    }
+    let row = |((of, why), cells): ((ModelledSide, &NoShare), Vec<&NoCeilingShare>)| {
+        let first = cells.first().map(|one| one.cell.id()).unwrap_or_default();
+        let others = u32::try_from(cells.len() - 1).unwrap_or(u32::MAX);
+        let which = match others {
+            0 => first,
+            others => format!("{first} and {}", counted(others, "other cell", "other cells")),
+        };
+        let why = match why {
+            NoShare::HugePages => "its ring is of huge pages".to_owned(),
+            NoShare::Unforeseen { why } => format!(
+                "how often its bytes are copied was not counted, and is not known beforehand: {}",
+                unforeseen(why)
+            ),
+        };
+        let dash = || "–".to_owned();
+        vec![which, side(of).to_owned(), dash(), dash(), dash(), dash(), format!("none: {why}")]
+    };
+    groups.into_iter().map(row).collect()
+}
+
 /// Those nearest to the ceiling first.
 fn shares(explained: &Explained) -> TextTable {
     let mut shares: Vec<&CeilingShare> = explained.ceiling_shares.iter().collect();
     shares.sort_by(|a, b| b.share.mean.total_cmp(&a.share.mean));
     let rows = shares.into_iter().map(|share| {
-        let side = match share.side {
-            ModelledSide::Sender => "sender",
-            ModelledSide::Receiver => "receiver",
-        };
         let counted = if share.copies.audited { "counted" } else { "expected" };
         vec![
             share.cell.id(),
-            side.to_owned(),
+            side(share.side).to_owned(),
             short(share.goodput_gbps.mean),
             format!("{} ({counted})", short(share.copies.per_byte)),
             short(share.ceiling_gbps),
@@ -78,6 +110,7 @@ fn shares(explained: &Explained) -> TextTable {
             },
         ]
     });
+    let rows = rows.take(MOST_SHARES).chain(without_share(&explained.no_ceiling_share));
     TextTable {
         heading: "Shares of the copying ceiling",
         reading: SHARES_NOTE,
@@ -90,6 +123,6 @@ fn shares(explained: &Explained) -> TextTable {
             "Ceiling’s routine and working set",
             "Share",
         ],
-        rows: rows.take(MOST_SHARES).collect(),
+        rows: rows.collect(),
     }
 }

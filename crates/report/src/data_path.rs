@@ -51,7 +51,8 @@ fn file_stem(path: &DataPath) -> String {
 
 #[cfg(test)]
 mod tests {
-    use analysis::findings::Copies;
+    use analysis::delivery::Unforeseen;
+    use analysis::findings::{Copies, DeferredCopies};
     use figure_png::Weight;
     use model::{CallsPerMessage, Cell, Link, Measured, ReceivePath, SendPath};
 
@@ -66,8 +67,8 @@ mod tests {
         Route::new(path, None).reading
     }
 
-    fn deferred(per_byte: f64, audited: bool, expected: Option<f64>) -> Measured<Copies> {
-        Measured::Value(Copies { per_byte, audited, expected })
+    fn deferred(per_byte: f64, audited: bool, expected: Option<f64>) -> DeferredCopies {
+        DeferredCopies::Known(Copies { per_byte, audited, expected })
     }
 
     fn path(send_path: SendPath) -> DataPath {
@@ -81,7 +82,7 @@ mod tests {
             send_calls_per_message: Measured::Value(if one_a_field { 8.0 } else { 1.0 }),
             staged_copies: Measured::Value(if send_path == SendPath::Staged { 1.0 } else { 0.0 }),
             copies_in: expected(if by_reference { 0.0 } else { 1.0 }),
-            copies_deferred: Measured::Value(expected(if zerocopy { 1.0 } else { 0.0 })),
+            copies_deferred: DeferredCopies::Known(expected(if zerocopy { 1.0 } else { 0.0 })),
             copies_out: expected(1.0),
             pages_pinned_counted: false,
             pages_pinned_per_message: if zerocopy {
@@ -127,7 +128,8 @@ mod tests {
             let cell = cell.in_its_shape();
             let share = cell.share_by_reference();
             let copies = |per_byte| Copies { per_byte, audited: false, expected: Some(per_byte) };
-            let (copies_in, copies_deferred) = (copies(1.0 - share), Measured::Value(copies(1.0)));
+            let (copies_in, copies_deferred) =
+                (copies(1.0 - share), DeferredCopies::Known(copies(1.0)));
             let seen = DataPath { copies_in, copies_deferred, cell, ..path(SendPath::Hybrid) };
             draw(&seen, "")
         };
@@ -231,9 +233,13 @@ mod tests {
         assert!(svg.contains("1 copy of each byte (as completions say)"), "{svg}");
         assert_eq!(svg.matches("class=\"copy\"").count(), 2);
         assert!(reading(&seen).contains("at delivery as completions say"));
-        seen.copies_deferred = Measured::absent("tun0 has no line of its own");
+        let unforeseen = Unforeseen::NoLine { device: "tun0".to_owned() };
+        seen.copies_deferred = DeferredCopies::NotKnown { unforeseen };
         let svg = draw(&seen, "");
-        assert!(svg.contains("copies not known: tun0 has no line"), "{svg}");
+        let told = "copies not known from here: the sender's tun0 has no line";
+        let route = Route::new(&seen, None);
+        let notes = || route.steps.iter().flat_map(|step| &step.notes);
+        assert!(notes().any(|note| note.starts_with(told)), "{svg}");
         assert_eq!(svg.matches("class=\"copy\"").count(), 1, "out of the socket alone");
         assert!(reading(&seen).contains("an unknown number at delivery"));
     }

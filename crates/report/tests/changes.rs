@@ -62,6 +62,11 @@ fn the_page_says_beside_what_the_changes_of_cells_are_told() {
 
 /// Two runs whose every cell is at the rate of one line.
 fn at_line_rate() -> Changes {
+    over_a_line([0.95, 0.95])
+}
+
+/// Two runs over a line of 1 Gbit/s whose cells have this goodput, in Gbit/s.
+fn over_a_line(goodput_gbps: [f64; 2]) -> Changes {
     let plan = synthetic::without_controls(&[
         (Factor::Threads, "1"),
         (Factor::Link, "ssh"),
@@ -70,18 +75,19 @@ fn at_line_rate() -> Changes {
     ]);
     let nic = || synthetic::nic("veth", None);
     let host = synthetic::two_hosts(synthetic::shaped(nic(), 1_000_000_000), nic());
-    let run = |seed| {
+    let run = |seed, goodput_gbps: f64| {
         let records = synthetic::run(&plan, 10, |cell, round| {
             let noise = synthetic::noise(seed, cell, round, 0.001);
             let trial = synthetic::trial(cell, round).copied_share(0.0);
-            trial.goodput_gbps(0.95 * noise).ends_cpu_ns_per_kib(400.0 * noise)
+            trial.goodput_gbps(goodput_gbps * noise).ends_cpu_ns_per_kib(400.0 * noise)
         });
         let records = synthetic::apart(records);
         let summary = analysis::summarise(&plan, &host, &records);
         let judged = JudgedRun::of(&plan, &records);
         MeasuredRun::new(format!("run{seed}"), &plan, &host, &judged, &summary)
     };
-    compare(&[run(1)], &[vec![run(2)]])
+    let [before, after] = goodput_gbps;
+    compare(&[run(1, before)], &[vec![run(2, after)]])
 }
 
 /// The screen without its line breaks.
@@ -101,6 +107,16 @@ fn screen_page_and_json_all_say_that_the_line_decides_goodput() {
     let json = written(|out| report::write_changes(out, &changed()).unwrap());
     let value: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert!(value["answers"][0]["at_line_rate"].is_null(), "{json}");
+}
+
+#[test]
+fn of_a_line_that_one_side_fills_alone_no_machine_is_blamed() {
+    let slower = |goodput| on_one_line(&over_a_line(goodput));
+    let one_side = slower([0.95, 0.6]);
+    let told = "that says nothing of the machine, as the line decides goodput on one side alone, or at another rate, in all of them.";
+    assert!(one_side.contains(told) && !one_side.contains("the whole machine"), "{one_side}");
+    let neither = slower([0.8, 0.6]);
+    assert!(neither.contains("the whole machine was slower"), "{neither}");
 }
 
 #[test]

@@ -45,6 +45,15 @@ fn is_worth_another(outcome: &Outcome) -> bool {
     }
 }
 
+/// Whether earlier segments have told something of a cell.
+pub(crate) fn is_done(earlier: &[Record], audit: Audit, cell: &Cell) -> bool {
+    earlier.iter().any(|record| {
+        matches!(record, Record::Audit(done) if done.cell == *cell
+            && done.audits.contains(&audit)
+            && why_nothing(done, audit).is_none())
+    })
+}
+
 /// Why the trial's instrument told nothing; none where it told something.
 fn why_nothing(audited: &Audited, audit: Audit) -> Option<&str> {
     match &audited.outcome {
@@ -109,17 +118,10 @@ impl Running<'_> {
 
     /// Each cell with each instrument that has not yet told something of it.
     fn audits_to_do(&self, audits: &[Audit], earlier: &[Record]) -> Vec<(Audit, Cell)> {
-        let is_done = |audit: Audit, cell: &Cell| {
-            earlier.iter().any(|record| {
-                matches!(record, Record::Audit(done) if done.cell == *cell
-                    && done.audits.contains(&audit)
-                    && why_nothing(done, audit).is_none())
-            })
-        };
         let trials = audits.iter().copied().filter(|audit| *audit != Audit::Ceiling);
         trials
             .flat_map(|audit| self.plan.cells().into_iter().map(move |cell| (audit, cell)))
-            .filter(|(audit, cell)| !is_done(*audit, cell))
+            .filter(|(audit, cell)| !is_done(earlier, *audit, cell))
             .collect()
     }
 

@@ -1,10 +1,14 @@
 //! What a plan will take, before anything runs.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
+use analysis::round_order;
+use model::record::Record;
 use model::{Audit, Bounds, Cell, Nanos, Plan};
 
 use crate::audits;
+use crate::resume::position;
 
 /// What a plan will take: cells, controls and blocks are those that can be measured.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,13 +25,15 @@ pub struct Forecast {
     pub rounds: u32,
     /// Whether these are exactly the rounds to be done.
     pub exactly: bool,
-    /// What one round takes, without retries.
+    /// Rounds of them that ended before, of a run that is gone on with.
+    pub done: u32,
+    /// What one round takes, without retries; of a run whose first one was begun before, what is left of that.
     pub round: Nanos,
     /// What it takes with the fewest turns that it may be cut down to.
     pub least_round: Nanos,
-    /// What the audits before it take, where each is had of every cell.
+    /// What the audits before it take that are not done yet, where each is had of every cell.
     pub audits: Nanos,
-    /// What those rounds take, without retries.
+    /// What is left of those rounds takes, without retries.
     pub least: Nanos,
     /// When the run stops at the latest.
     pub limit: Option<Nanos>,
@@ -39,7 +45,19 @@ pub fn forecast(
     bounds: impl Into<Bounds>,
     is_refused: impl Fn(&Cell) -> bool,
 ) -> Forecast {
+    forecast_rest(plan, bounds, is_refused, &[])
+}
+
+/// The same of a run that is gone on with: what its journal holds already takes no time.
+pub fn forecast_rest(
+    plan: &Plan,
+    bounds: impl Into<Bounds>,
+    is_refused: impl Fn(&Cell) -> bool,
+    earlier: &[Record],
+) -> Forecast {
     let bounds = bounds.into();
+    let position = position(plan, earlier);
+    let done = position.round.saturating_sub(1);
     let rounds = plan.measure.rounds.unwrap_or(plan.measure.min_rounds);
     let can = |cell: &Cell| !is_refused(cell);
     let asked = plan.cells();
@@ -50,14 +68,33 @@ pub fn forecast(
     );
     let blocks = plan.blocks();
     let expected = |rounds| plan.expected(cells.iter().chain(&controls), rounds, bounds);
+    let order = round_order(plan, position.round);
+    let measured = order.iter().take(usize::try_from(position.block).unwrap_or(usize::MAX));
+    let measured: BTreeSet<&Cell> = measured.flat_map(|(_, cells)| cells).collect();
+    let left_of_it: Vec<&Cell> =
+        cells.iter().chain(&controls).filter(|cell| !measured.contains(cell)).collect();
+    let whole = expected(1);
+    let in_hand = plan.expected(left_of_it.iter().copied(), 1, bounds);
+    // Of the round in hand, that part is over.
+    let over = expected(done).0.saturating_add(whole.0.saturating_sub(in_hand.0));
+    let is_first = done == 0;
+    let to_audit = |audit| {
+        let is_left = |cell: &&Cell| !audits::is_done(earlier, audit, cell);
+        cells.iter().filter(is_left).count()
+    };
     Forecast {
         blocks: blocks.iter().filter(|(_, cells)| cells.iter().any(can)).count(),
         rounds,
         exactly: plan.measure.rounds.is_some(),
-        round: expected(1),
-        least_round: plan.least_round(cells.iter().chain(&controls), bounds),
-        audits: audits_of(plan, cells.len()),
-        least: expected(rounds),
+        done,
+        round: if is_first { in_hand } else { whole },
+        least_round: if is_first {
+            plan.least_round(left_of_it.iter().copied(), bounds)
+        } else {
+            plan.least_round(cells.iter().chain(&controls), bounds)
+        },
+        audits: audits_of(plan, to_audit),
+        least: Nanos(expected(rounds).0.saturating_sub(over)),
         limit: plan.measure.max_time,
         refused,
         cells: cells.len(),
@@ -65,12 +102,12 @@ pub fn forecast(
     }
 }
 
-/// What the audits of so many cells take.
-fn audits_of(plan: &Plan, cells: usize) -> Nanos {
-    let cells = u64::try_from(cells).unwrap_or(u64::MAX);
+/// What audits take, each of so many cells.
+fn audits_of(plan: &Plan, cells: impl Fn(Audit) -> usize) -> Nanos {
     let time = |audit: &Audit| match audit {
         Audit::Ceiling => audits::CEILING.0,
         Audit::CopyAudit | Audit::Profile => {
+            let cells = u64::try_from(cells(*audit)).unwrap_or(u64::MAX);
             let trial = Nanos(audits::expected(*audit).0.saturating_add(plan.measure.tail.0));
             trial.0.saturating_mul(cells)
         }
@@ -89,15 +126,20 @@ impl Forecast {
         self.limit.is_none_or(|limit| self.audits.0.saturating_add(time.0) <= limit.0)
     }
 
-    /// Whether one round takes longer than the limit, even with the fewest turns: it is measured whole all the same, as a part
-    /// that nobody chose tells less than what was asked for.
+    /// Whether the first round takes longer than the limit, even with the fewest turns: it is measured whole all the same, as a part
+    /// that nobody chose tells less than what was asked for. Of a run that has a round, none is begun that would.
     pub fn first_round_outlasts_limit(&self) -> bool {
-        !self.is_within_limit(self.least_round)
+        self.done == 0 && !self.is_within_limit(self.least_round)
     }
 
     /// Whether the first round gets fewer turns than it would for the limit's sake.
     pub fn first_round_is_cut(&self) -> bool {
-        !self.is_within_limit(self.round) && !self.first_round_outlasts_limit()
+        self.done == 0 && !self.is_within_limit(self.round) && !self.first_round_outlasts_limit()
+    }
+
+    /// Rounds that are still to be done at least.
+    pub fn left(&self) -> u32 {
+        self.rounds.saturating_sub(self.done)
     }
 }
 
@@ -125,9 +167,17 @@ impl fmt::Display for Forecast {
             n => format!(" and {}", number(n, "control")),
         };
         write!(f, "{cells}{controls} in {}; ", number(self.blocks, "block"))?;
-        let rounds = number(usize::try_from(self.rounds).unwrap_or(usize::MAX), "round");
+        let rounds = |n: u32| number(usize::try_from(n).unwrap_or(usize::MAX), "round");
         let about = if self.exactly { "" } else { "at least " };
-        write!(f, "{about}{rounds} of {}, {about}{}", spoken(self.round), spoken(self.least))?;
+        let (each, least) = (spoken(self.round), spoken(self.least));
+        match (self.done, self.left()) {
+            (0, left) => write!(f, "{about}{} of {each}, {about}{least}", rounds(left))?,
+            (done, 0) if self.exactly => write!(f, "{} done, none is left", rounds(done))?,
+            (done, 0) => write!(f, "{} done, more of {each} until precise", rounds(done))?,
+            (done, left) => {
+                write!(f, "{} done, {about}{left} more of {each}, {about}{least}", rounds(done))?;
+            }
+        }
         match self.limit {
             Some(limit) if self.first_round_outlasts_limit() => {
                 write!(
@@ -236,6 +286,45 @@ mod tests {
         let audited = with(Nanos::s(10), &|plan| plan.measure.audits = vec![Audit::Profile]);
         assert!(audited.audits > Nanos::s(10) && audited.first_round_outlasts_limit(), "{audited}");
         assert!(audited.to_string().contains("one round with its audits takes"), "{audited}");
+    }
+
+    #[test]
+    fn of_a_run_that_is_gone_on_with_what_is_left_is_counted() {
+        let mut plan = Plan::preset(Preset::Default);
+        plan.measure.rounds = Some(5);
+        plan.measure.max_time = Some(Nanos::s(1));
+        plan.measure.audits = vec![Audit::CopyAudit];
+        let earlier = synthetic::run(&plan, 5, synthetic::trial);
+        let after = |records: &[Record]| forecast_rest(&plan, 2, |_| false, records);
+        let trials_of = |rounds: u32| {
+            let is_later =
+                |record: &Record| matches!(record, Record::Trial(trial) if trial.round > rounds);
+            earlier.iter().position(is_later).unwrap_or(earlier.len())
+        };
+        let whole = after(&[]);
+        assert_eq!(whole, forecast(&plan, 2, |_| false));
+        assert!(whole.first_round_outlasts_limit() && whole.left() == 5);
+        let three = after(&earlier[..trials_of(3)]);
+        assert_eq!((three.done, three.left(), three.round), (3, 2, whole.round));
+        assert!(three.least < Nanos(whole.least.0 / 2) && three.least > whole.round, "{three:?}");
+        assert!(!three.first_round_outlasts_limit() && !three.first_round_is_cut());
+        assert!(!three.fits(), "two rounds take longer than a second all the same");
+        let text = three.to_string();
+        assert!(
+            text.contains("; 3 rounds done, 2 more of ") && text.ends_with("; limit 1s"),
+            "{text}"
+        );
+        let all = after(&earlier);
+        assert_eq!((all.done, all.left(), all.least), (5, 0, Nanos(0)));
+        assert!(all.to_string().contains("; 5 rounds done, none is left"), "{all}");
+        // Of a first round that was cut off, the blocks that were not reached are left.
+        let half = after(&earlier[..trials_of(1) / 2]);
+        assert_eq!(half.done, 0);
+        assert!(half.round < whole.round && half.least_round < whole.least_round, "{half:?}");
+        assert_eq!(half.least, Nanos(whole.least.0 - (whole.round.0 - half.round.0)));
+        // What was audited is not audited again.
+        let audits = synthetic::audits(&plan);
+        assert!(!audits.is_empty() && after(&audits).audits < whole.audits);
     }
 
     #[test]

@@ -23,5 +23,5 @@ pub use bench::Bench;
 pub use clock::{Clock, SystemClock};
 pub use error::StudyError;
 pub use event::Event;
-pub use forecast::{Forecast, forecast};
+pub use forecast::{Forecast, forecast, forecast_rest};
 pub use study::Study;

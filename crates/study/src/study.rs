@@ -12,7 +12,7 @@ use crate::bench::Bench;
 use crate::clock::Clock;
 use crate::error::StudyError;
 use crate::event::Event;
-use crate::forecast::forecast;
+use crate::forecast::forecast_rest;
 use crate::pace::{InSeries, Pace};
 use crate::progress::{Progress, saturating};
 use crate::resume::{Position, position};
@@ -101,7 +101,8 @@ impl Study<'_> {
     /// The journal cannot be written, or the engine fails beyond single trials; what was journalled is kept.
     pub fn run(self) -> Result<FinishReason, StudyError> {
         let position = position(self.plan, self.earlier);
-        let forecast = forecast(self.plan, self.bounds, |cell| self.bench.refuses_cell(cell));
+        let is_refused = |cell: &Cell| self.bench.refuses_cell(cell);
+        let forecast = forecast_rest(self.plan, self.bounds, is_refused, self.earlier);
         let mut running = Running {
             plan: self.plan,
             bounds: self.bounds,

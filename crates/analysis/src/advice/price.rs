@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::choice::{Duels, Shown};
-use super::{Choice, Question, Source};
+use super::{ASSUMED_ROUND_TRIP, Choice, Question, Source};
 use crate::estimate::Estimate;
 use crate::evidence::figure;
 use crate::fixed_load::cpus;
@@ -38,6 +38,8 @@ pub struct Price {
     pub rate_gbps: f64,
     /// How long a peer takes to acknowledge, in microseconds.
     pub round_trip_us: f64,
+    /// Whether that is assumed, as nobody said it.
+    pub round_trip_is_assumed: bool,
     /// Share of the bytes that is passed by reference; the rest is copied, and free when the call returns.
     pub by_reference_share: f64,
     /// Memory in bytes that is pinned, and may not be written, until it is acknowledged: that share of the rate times round trip,
@@ -144,12 +146,14 @@ fn price(question: &Question, estimates: &CellEstimates, source: &Source<'_>) ->
     };
     let of_path = source.summary.explained.data_paths.iter();
     let mut of_path = of_path.filter(|it| it.path == cell.send_path && it.cell.link == cell.link);
+    let round_trip = question.round_trip.unwrap_or(ASSUMED_ROUND_TRIP).as_secs_f64();
     Some(Price {
         path: cell.send_path,
         rate_gbps,
-        round_trip_us: question.round_trip.as_secs_f64() * 1e6,
+        round_trip_us: round_trip * 1e6,
+        round_trip_is_assumed: question.round_trip.is_none(),
         by_reference_share,
-        held_bytes: held(question.round_trip.as_secs_f64()),
+        held_bytes: held(round_trip),
         released_us: released(estimates, held),
         memlock_bytes,
         pending_sends: match &optmem_max_bytes {

@@ -36,12 +36,7 @@ pub(super) fn q0(main: &Evidence<'_>, whole: &Evidence<'_>) -> Found {
         let others = ["another kernel", "a network card between the ends"];
         return Found::answered(finding, others.map(Missing::of_itself));
     }
-    let audit = if is_audited(whole) {
-        copy_audit().because("of send over loopback, on a kernel with kprobes or fentry and a CPU with breakpoint registers")
-    } else {
-        copy_audit()
-    };
-    Found::open(finding, audit)
+    Found::open(finding, copy_audit(whole.audits))
 }
 
 /// Whether an audit counted anything of any path.

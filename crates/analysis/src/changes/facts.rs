@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use model::host::Host;
 use model::line_facts::Facts;
 use model::plan::Measure;
-use model::{Measured, Plan, Thresholds};
+use model::{Factor, Measured, Plan, Thresholds};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -20,6 +20,9 @@ pub struct Difference {
     pub base: Vec<String>,
     /// What those of the other side have.
     pub other: Vec<String>,
+    /// Whether it is which cells and audits were asked for, and not how a cell was measured.
+    #[serde(skip)]
+    pub is_asked: bool,
 }
 
 /// What the machines differ in, by weight: what measures, the kernel, the CPU, then its settings. Boot, load and free memory
@@ -42,7 +45,10 @@ pub(super) fn of_hosts(base: &[MeasuredRun], other: &[MeasuredRun]) -> Vec<Diffe
 
 /// What the plans and the way of measuring differ in, but for how long and how precisely.
 pub(super) fn of_settings(base: &[MeasuredRun], other: &[MeasuredRun]) -> Vec<Difference> {
-    differences(base, other, |run| setting_facts(&run.plan, run))
+    let mut all = differences(base, other, |run| setting_facts(&run.plan, run));
+    let asked = differences(base, other, |run| asked_facts(&run.plan, run));
+    all.extend(asked.into_iter().map(|of| Difference { is_asked: true, ..of }));
+    all
 }
 
 fn differences(
@@ -76,6 +82,7 @@ fn differences(
             fact: name.clone(),
             base: base.into_iter().collect(),
             other: other.into_iter().collect(),
+            is_asked: false,
         })
     });
     differing.collect()
@@ -142,8 +149,10 @@ fn host_facts(run: &MeasuredRun, host: &Host, whose: &str) -> Facts {
 }
 
 /// How long, how precisely and in which order: more or less of the same measurement.
-const MORE_OF_THE_SAME: [&str; 7] =
-    ["precision", "min-rounds", "rounds", "max-time", "margin", "seed", "audits"];
+const MORE_OF_THE_SAME: [&str; 6] =
+    ["precision", "min-rounds", "rounds", "max-time", "margin", "seed"];
+/// What is asked for beside the cells.
+const AUDITS: &str = "audits";
 
 /// None of an imported run: its plan has copycost's defaults, which nobody asked for.
 fn setting_facts(plan: &Plan, run: &MeasuredRun) -> Facts {
@@ -156,7 +165,8 @@ fn setting_facts(plan: &Plan, run: &MeasuredRun) -> Facts {
         ("congestion control".to_owned(), Some(run.facts.congestion.clone())),
         ("placement".to_owned(), Some(run.facts.placement.clone())),
     ];
-    let keys = Measure::KEYS.iter().filter(|key| !MORE_OF_THE_SAME.contains(key));
+    let keys =
+        Measure::KEYS.iter().filter(|key| !MORE_OF_THE_SAME.contains(key) && **key != AUDITS);
     facts.extend(keys.map(|key| {
         let value = plan.measure.get(key).filter(|_| !unused.contains(key));
         ((*key).to_owned(), Some(value.unwrap_or_else(|| "not used".to_owned())))
@@ -166,4 +176,17 @@ fn setting_facts(plan: &Plan, run: &MeasuredRun) -> Facts {
     });
     facts.extend(limits);
     facts
+}
+
+/// Which cells and which audits are asked for; likewise.
+fn asked_facts(plan: &Plan, run: &MeasuredRun) -> Facts {
+    if run.is_imported() {
+        return Facts::new();
+    }
+    let of_factor =
+        |factor: &Factor| (factor.key().to_owned(), Some(plan.factors.get(*factor).join(", ")));
+    let audits = (AUDITS.to_owned(), plan.measure.get(AUDITS));
+    // Where workers ran is told as they were seated.
+    let factors = Factor::ALL.iter().filter(|of| **of != Factor::Placement);
+    factors.map(of_factor).chain([audits]).collect()
 }

@@ -101,6 +101,11 @@ impl MeasuredRun {
         self.line_gbps.filter(|_| is_lines)
     }
 
+    /// Whether the line decides a cell's goodput.
+    pub(super) fn is_at_line_rate(&self, cell: &Cell) -> bool {
+        self.at_line_rate.contains(cell)
+    }
+
     /// A cell's figure round by round; none without one.
     pub(super) fn rounds(&self, cell: &Cell, metric: usize) -> Option<Rounds> {
         let rounds = self.cells.get(cell)?.get(metric)?.clone()?;

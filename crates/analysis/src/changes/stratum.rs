@@ -37,6 +37,8 @@ pub(super) struct Stratum<'a> {
     /// Cells that are at line rate in every run, and at the same one: the line decides the figure, so that it is no change of
     /// theirs.
     pub(super) lines: Vec<&'a Cell>,
+    /// Cells among `levels` that are at line rate in some run, and not at the same one in all.
+    at_another_line: usize,
     /// Cells of which a run has too few rounds.
     pub(super) lacking: Vec<&'a Cell>,
     /// Whether each side's runs know the link.
@@ -83,12 +85,32 @@ impl<'a> Stratum<'a> {
         let lines: Vec<&Cell> =
             levels.iter().map(|(cell, _)| *cell).filter(|cell| is_lines(cell)).collect();
         levels.retain(|(cell, _)| !lines.contains(cell));
+        // What such a cell costs in CPU hangs on the rate that the line lets it send at, too.
+        let is_elsewhere = |cell: &&Cell| {
+            let mut runs = base.iter().chain(other);
+            let [goodput, _] = metrics(cell);
+            let rates: Option<Vec<f64>> =
+                runs.clone().map(|run| run.lines_rate(cell, goodput)).collect();
+            runs.any(|run| run.is_at_line_rate(cell)) && !rates.is_some_and(|it| is_one_line(&it))
+        };
+        let at_another_line = levels.iter().map(|(cell, _)| *cell).filter(is_elsewhere).count();
         let mut runs = base.iter().chain(other);
         let is_nowhere = runs.any(|run| cells.iter().all(|it| run.rounds(it, place).is_none()));
         let mut runs = base.iter().chain(other);
         let link = first.link;
         let stated_link = runs.all(|run| run.facts.states(Factor::Link)).then_some(link);
-        Some(Self { unit, link, metric, levels, pairs, lines, lacking, stated_link, is_nowhere })
+        Some(Self {
+            unit,
+            link,
+            metric,
+            levels,
+            pairs,
+            lines,
+            at_another_line,
+            lacking,
+            stated_link,
+            is_nowhere,
+        })
     }
 
     /// The figure, on its link.
@@ -140,6 +162,7 @@ impl<'a> Stratum<'a> {
             ratio: shift.map(|shift| shift.ratio()),
             common: common.exp(),
             finding: shared.map_or(Finding::Undecided, |shared| found(shared.p(), shared.log)),
+            at_another_line: u32::try_from(self.at_another_line).unwrap_or(u32::MAX),
             shift: shared,
         })
     }

@@ -2,19 +2,14 @@
 
 use model::{Audit, Cell, Link, SendPath};
 
-use super::{Missing, Reason, Reference, Ruling, Shown, copies, copy_audit, effect, paths};
+use super::{Reason, Reference, Ruling, Shown, copies, copy_audit, effect, paths};
 use crate::audited::{is_near, not_audited, not_counted, of_path, push_new};
 use crate::comparisons::{completions, copied_shares, crossed, crossovers};
-use crate::copies::{PerByte, Step, of_cell};
+use crate::copies::{PerByte, Step, idle_audit, of_cell};
 use crate::evidence::Evidence;
 use crate::metric::Metric;
 use crate::on_link::main_link;
 use crate::operands::OfPath;
-
-/// An audit that agrees with itself.
-fn idle_audit() -> Missing {
-    copy_audit().because("on an idle machine, counting what is copied in and at delivery")
-}
 
 // Law 5 is what these claims are about: it is no premise of theirs.
 
@@ -24,19 +19,12 @@ pub(super) fn c1(_main: &Evidence<'_>, whole: &Evidence<'_>) -> Ruling {
     let on_way: Vec<_> = seen.iter().filter_map(OfPath::on_the_way_out).collect();
     if on_way.is_empty() {
         let why = not_counted(whole, SendPath::A1);
-        let is_audited = why.iter().all(|why| matches!(why, Reason::StepNotCounted { .. }));
-        let missing = copy_audit();
-        return effect(Shown::NotMeasured, why).lacks(if is_audited {
-            missing
-                .because("on a kernel with kprobes or fentry and a CPU with breakpoint registers")
-        } else {
-            missing
-        });
+        return effect(Shown::NotMeasured, why).lacks(copy_audit(whole.audits));
     }
     let all = |copies: f64| on_way.iter().all(|seen| seen.is(copies));
     let cited: Vec<Reference> = seen.iter().map(OfPath::reference).collect();
     effect(Shown::by(all(1.0), all(2.0)), [Reason::Copies { of: seen }])
-        .lacks(idle_audit())
+        .lacks(idle_audit(whole.audits))
         .from(cited)
 }
 
@@ -85,7 +73,7 @@ pub(super) fn c2(main: &Evidence<'_>, whole: &Evidence<'_>) -> Ruling {
     // What is not copied in may be copied at delivery.
     let shown = Shown::by(fewer + other == 0, same_or_more + other == 0 && in_alone == 0);
     effect(shown, [Reason::Copies { of: both }].into_iter().chain(why))
-        .lacks(idle_audit())
+        .lacks(idle_audit(whole.audits))
         .from(cited)
 }
 
@@ -110,7 +98,7 @@ pub(super) fn c3(main: &Evidence<'_>, whole: &Evidence<'_>) -> Ruling {
     let supported = copied.is(0.0) && marked.is_none_or(|(_, most)| most <= 0.0);
     let cited = [seen.reference(), Reference::law(3)];
     let seen = [Reason::Copies { of: vec![seen] }, completions(main)];
-    effect(Shown::by(refuted, supported), seen).lacks(idle_audit()).from(cited)
+    effect(Shown::by(refuted, supported), seen).lacks(idle_audit(whole.audits)).from(cited)
 }
 
 /// The claim is of goodput, so a link with a receiver alone decides it. What the sink has is the sender's side of the

@@ -7,7 +7,7 @@
 
 use model::names::Switch;
 use model::values::Fields;
-use model::{Cell, Factor, Link, SendPath};
+use model::{Audit, Cell, Factor, Link, SendPath};
 
 use super::{Missing, PartKind, Reason, Reference, Ruling, Shown, effect, not_measured};
 use crate::comparisons::{
@@ -165,9 +165,8 @@ fn against_the_copy(
     let own: Vec<CopyingTime> = match times(whole, first).collect() {
         Ok(own) => own,
         Err(why) => {
-            return ruling
-                .then(counter, Shown::NotMeasured, [*why])
-                .lacks(Missing::plan(PLAN).on_one_host());
+            let ask = whole.audits.or_why(Audit::Profile, "a profile", Missing::plan(PLAN).on_one_host());
+            return ruling.then(counter, Shown::NotMeasured, [*why]).lacks(ask);
         }
     };
     // The other link's stand beside them, and may only speak against.

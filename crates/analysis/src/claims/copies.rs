@@ -34,7 +34,7 @@ pub(super) fn c2(evidence: &Evidence<'_>, not_counted: Vec<Reason>) -> Ruling {
         };
         return counter
             .then(PartKind::Intervention, Shown::NotMeasured, [seen])
-            .lacks(copy_audit())
+            .lacks(copy_audit(evidence.audits))
             .lacks(Missing::plan(fields));
     }
     let alike = one.iter().all(|c| c.finding == Finding::Equivalent);
@@ -44,7 +44,7 @@ pub(super) fn c2(evidence: &Evidence<'_>, not_counted: Vec<Reason>) -> Ruling {
     let seen = seen.into_iter().flatten();
     counter
         .then(PartKind::Intervention, Shown::by(saves_calls, false), seen)
-        .lacks(copy_audit())
+        .lacks(copy_audit(evidence.audits))
         .from(names(&one, metric))
         .from(names(&more, metric))
 }
@@ -61,7 +61,7 @@ pub(super) fn c3(evidence: &Evidence<'_>) -> Ruling {
         estimates.cell.passes_by_reference() && figure(estimates, metric).is_some()
     });
     effect(Shown::by(least > 0.0, most <= 0.0), seen)
-        .lacks(copy_audit())
+        .lacks(copy_audit(evidence.audits))
         .from(cells.map(|e| Reference::Figure { metric, cell: e.cell.clone() }))
         .from([Reference::law(3)])
 }

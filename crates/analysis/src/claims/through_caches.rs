@@ -13,7 +13,7 @@ use crate::comparisons::{
     completions, copied_shares, counters_remedy, of_moments, path_twins, unmeasured,
     with_a_cpu_each,
 };
-use crate::copies::{Step, of_cell};
+use crate::copies::{Step, idle_audit, of_cell};
 use crate::copying_time::still_copied;
 use crate::evidence::Evidence;
 use crate::metric::Metric;
@@ -101,10 +101,8 @@ fn by_misses(evidence: &Evidence<'_>, copied: Ruling, nothing_is: Shown) -> Ruli
     let missing = match nothing_is {
         Shown::Yes if compared.is_empty() => counters_remedy(evidence, misses, "llc-misses"),
         Shown::Yes => Missing::rounds(),
-        Shown::NotMeasured => copy_audit(),
-        Shown::No | Shown::Unclear | Shown::NotApplicable => {
-            copy_audit().because("on an idle machine")
-        }
+        Shown::NotMeasured => copy_audit(evidence.audits),
+        Shown::No | Shown::Unclear | Shown::NotApplicable => idle_audit(evidence.audits),
     };
     if compared.is_empty() {
         let [send, sendmsg] = copying;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::copies::{both_audits, copy_audit};
+use crate::copies::{AUDIT, both_audits, copy_audit};
 use model::audit::{Audited, CompletionCounts};
 use model::record::{Calls, Failure, Finished, Outcome};
 use model::{Audit, Cell, Measured, Missing, saturating_sum};
@@ -104,8 +104,9 @@ pub(super) fn calls(evidence: &Evidence<'_>) -> Law {
     }
     if compared == 0 {
         let why = why_not.or_else(|| evidence.audits.why_not_audited(Audit::CopyAudit));
+        let ask = copy_audit_of_calls(evidence, why.clone());
         let absent = LawReason::absent(Source::Calls, why.unwrap_or_default());
-        return undecidable(CALLS, [absent], copy_audit());
+        return undecidable(CALLS, [absent], ask);
     }
     let mut reasons = vec![
         LawReason::compared(compared, differ),
@@ -116,16 +117,27 @@ pub(super) fn calls(evidence: &Evidence<'_>) -> Law {
     }
     if broken.is_empty() && !uncounted.0.is_empty() {
         reasons.extend(uncounted.reasons());
-        return undecidable(CALLS, reasons, would_count(evidence));
+        return undecidable(CALLS, reasons, would_count(evidence, why_not));
     }
     decided(CALLS, compared, reasons, broken)
 }
 
 /// What would count the calls of both ends.
-fn would_count(evidence: &Evidence<'_>) -> Missing {
+fn would_count(evidence: &Evidence<'_>, why_not: Option<String>) -> Missing {
     match evidence.host.peer() {
         Some(_) => both_audits(),
-        None => copy_audit(),
+        None => copy_audit_of_calls(evidence, why_not),
+    }
+}
+
+/// A copy audit that counts calls, and why this run's did not.
+fn copy_audit_of_calls(evidence: &Evidence<'_>, why_not: Option<String>) -> Missing {
+    let audits = evidence.audits;
+    match why_not {
+        Some(why) if audits.has_tried(Audit::CopyAudit) => {
+            audits.or_why(Audit::CopyAudit, AUDIT, Missing::of_itself(AUDIT).because(why))
+        }
+        Some(_) | None => copy_audit(audits),
     }
 }
 

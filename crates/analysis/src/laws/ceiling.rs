@@ -6,7 +6,7 @@ use crate::ceilings::shares;
 use crate::evidence::Evidence;
 use crate::findings::CeilingShare;
 use crate::laws::law::Law;
-use model::Missing;
+use model::{Audit, Missing};
 
 /// Its number.
 pub(crate) const CEILING: u32 = 8;
@@ -15,10 +15,12 @@ pub(crate) const CEILING: u32 = 8;
 /// together. Broken by a cell whose whole interval lies above.
 pub(super) fn ceiling(evidence: &Evidence<'_>) -> Law {
     if evidence.audits.ceilings.iter().all(|ceiling| ceiling.points.is_empty()) {
+        let why = evidence.audits.why_not_audited(Audit::Ceiling).unwrap_or_default();
+        let ask = Missing::plan("--audits ceiling (a few seconds)");
         return undecidable(
             CEILING,
-            [LawReason::absent(Source::CopyingRate, "")],
-            Missing::plan("--audits ceiling (a few seconds)"),
+            [LawReason::absent(Source::CopyingRate, why)],
+            evidence.audits.or_why(Audit::Ceiling, "a copying ceiling", ask),
         );
     }
     let mut shares = shares(evidence);

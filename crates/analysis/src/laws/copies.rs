@@ -112,7 +112,7 @@ pub(super) fn copies(evidence: &Evidence<'_>) -> Law {
     if broken.is_empty() && !is_whole {
         let missing = match evidence.host.peer() {
             Some(_) => both_audits(),
-            None => copy_audit(),
+            None => copy_audit(evidence.audits),
         };
         return undecidable(COPIES, reasons, missing);
     }

@@ -58,13 +58,8 @@ impl<'a> Duels<'a> {
         let gain = |ratio: &&Ratio| {
             let estimate = *ratio.ratio.value()?;
             let message_bytes = ratio.cell.message.bytes().0;
-            let finding = match ratio.finding {
-                Finding::Undecided => self.in_sequence(&ratio.contrast, message_bytes),
-                shown @ (Finding::More
-                | Finding::Less
-                | Finding::Equivalent
-                | Finding::AtLineRate) => shown,
-            };
+            let crossover = self.crossovers.iter().find(|c| c.contrast == ratio.contrast);
+            let finding = shown(ratio, crossover.copied(), self.is_low_better);
             if is(&ratio.cell, &ratio.against) {
                 Some(Gain { message_bytes, ratio: estimate, finding })
             } else if is(&ratio.against, &ratio.cell) {
@@ -75,25 +70,6 @@ impl<'a> Duels<'a> {
             }
         };
         self.ratios.iter().filter_map(gain).collect()
-    }
-
-    /// What the sizes in fixed sequence show of a contrast at one of them.
-    fn in_sequence(&self, contrast: &Contrast, bytes: u64) -> Finding {
-        let bytes = bytes as f64;
-        let is_better = match self.crossovers.iter().find(|c| c.contrast == *contrast) {
-            Some(Crossover { outcome: CrossoverOutcome::Always, .. }) => true,
-            Some(Crossover { outcome: CrossoverOutcome::Never, .. }) => false,
-            Some(Crossover {
-                outcome: CrossoverOutcome::Partly { is_better, up_to, from },
-                ..
-            }) if up_to.is_some_and(|up_to| bytes <= up_to)
-                || from.is_some_and(|from| bytes >= from) =>
-            {
-                *is_better
-            }
-            Some(_) | None => return Finding::Undecided,
-        };
-        if is_better == self.is_low_better { Finding::Less } else { Finding::More }
     }
 
     fn score(&self, value: &Cell, against: &Cell) -> Score {
@@ -200,6 +176,27 @@ impl<'a> Duels<'a> {
         let unbeaten: Vec<&Cell> = values.iter().filter(is_unbeaten).collect();
         Advice::Unclear { values: names(if unbeaten.len() > 1 { &unbeaten } else { &all }) }
     }
+}
+
+/// What is shown of a ratio: corrected over all comparisons of its metric, or by the sizes of its contrast in fixed sequence, as
+/// the crossover of its setting has them.
+pub(super) fn shown(ratio: &Ratio, crossover: Option<&Crossover>, is_low_better: bool) -> Finding {
+    if ratio.finding != Finding::Undecided || ratio.ratio.value().is_none() {
+        return ratio.finding;
+    }
+    let bytes = ratio.cell.message.bytes().0 as f64;
+    let is_better = match crossover.map(|crossover| &crossover.outcome) {
+        Some(CrossoverOutcome::Always) => true,
+        Some(CrossoverOutcome::Never) => false,
+        Some(CrossoverOutcome::Partly { is_better, up_to, from })
+            if up_to.is_some_and(|up_to| bytes <= up_to)
+                || from.is_some_and(|from| bytes >= from) =>
+        {
+            *is_better
+        }
+        Some(_) | None => return Finding::Undecided,
+    };
+    if is_better == is_low_better { Finding::Less } else { Finding::More }
 }
 
 /// Whether a path makes a plain call a field: what people start from.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use model::{Factor, Shared};
 
+use super::duels::shown;
 use crate::evidence::Evidence;
 use crate::findings::Crossover;
 use crate::metric::Better;
@@ -22,23 +23,21 @@ pub(super) fn not_with(
 ) -> Vec<Setting> {
     let others = of_metric.iter().filter(|c| c.shared != *here && !c.oversubscribed.is_so());
     let is_worse = |c: &Crossover| {
-        evidence.ratios.iter().any(|ratio| {
-            let finding = if ratio.contrast.value == value {
-                ratio.finding
-            } else if ratio.contrast.against == value {
-                ratio.finding.turned()
-            } else {
-                return false;
-            };
-            let worse = match c.metric.better() {
-                Better::Low => Finding::More,
-                Better::High => Finding::Less,
-                Better::None => return false,
-            };
-            (ratio.metric, &ratio.contrast) == (c.metric, &c.contrast)
-                && c.shared.has(&ratio.cell)
-                && finding == worse
-        })
+        let worse = match c.metric.better() {
+            Better::Low => Finding::More,
+            Better::High => Finding::Less,
+            Better::None => return false,
+        };
+        let of_setting = evidence.ratios.iter().filter(|ratio| {
+            (ratio.metric, &ratio.contrast) == (c.metric, &c.contrast) && c.shared.has(&ratio.cell)
+        });
+        // By the rule that the advice itself is drawn by.
+        let mut shown = of_setting.map(|ratio| shown(ratio, Some(c), worse == Finding::More));
+        if c.contrast.value == value {
+            shown.any(|finding| finding == worse)
+        } else {
+            c.contrast.against == value && shown.any(|finding| finding.turned() == worse)
+        }
     };
     let differing = |c: &Crossover| -> Setting {
         let (one, other) = (c.shared.cell(), here.cell());

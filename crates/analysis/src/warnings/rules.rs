@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use model::values::BusyPoll;
-use model::{Cell, Contrast, Link, Mark, Measured, saturating_sum};
+use model::{Cell, Contrast, Factor, Link, Mark, Measured, Plan, saturating_sum};
 
-use super::{Basis, MoreRounds, Warning};
+use super::{Basis, MoreRounds, SmallerPlan, Warning};
 use crate::control::Agreement;
 use crate::drift::Drift;
 use crate::estimate;
@@ -88,6 +88,54 @@ pub(super) fn ended_early(basis: &Basis<'_>) -> Option<Warning> {
         Ending::Precise | Ending::Rounds | Ending::Time => false,
     };
     early.then_some(Warning::EndedEarly { ending })
+}
+
+/// Where no round is whole for want of time.
+pub(super) fn limit_too_short(basis: &Basis<'_>) -> Option<Warning> {
+    let (plan, blocks, of) = (basis.plan, basis.attempted_blocks, basis.blocks);
+    let limit = plan.measure.max_time?;
+    let is_short = basis.run.finish == Ending::Time && basis.run.rounds == 0;
+    if !is_short || blocks == 0 || blocks >= of {
+        return None;
+    }
+    let audits = basis.audits.spent().0;
+    let in_blocks = basis.run.spent_ns.value()?.saturating_sub(audits) as f64;
+    let block_ns = in_blocks / blocks as f64;
+    let left_ns = limit.0.saturating_sub(audits) as f64;
+    Some(Warning::LimitTooShort {
+        limit_s: limit.as_secs_f64(),
+        blocks: count(blocks),
+        of: count(of),
+        block_s: block_ns / 1e9,
+        smaller: smaller(plan, of, |blocks| blocks as f64 * block_ns <= left_ns),
+    })
+}
+
+/// The most sizes and threads of a plan whose blocks fit, its sizes first; none where no block does.
+fn smaller(plan: &Plan, blocks: usize, fits: impl Fn(usize) -> bool) -> Option<SmallerPlan> {
+    let [sizes, threads] = [Factor::Message, Factor::Threads].map(|of| plan.factors.get(of));
+    let others = blocks.div_ceil((sizes.len() * threads.len()).max(1));
+    let parts = (1..=sizes.len()).flat_map(|n| (1..=threads.len()).map(move |m| (n, m)));
+    let parts = parts.filter(|part| *part != (sizes.len(), threads.len()));
+    let (of_sizes, of_threads) =
+        parts.filter(|(n, m)| fits(n * m * others)).max_by_key(|(n, m)| (n * m, *n))?;
+    Some(SmallerPlan { sizes: fewer(sizes, of_sizes), threads: fewer(threads, of_threads) })
+}
+
+/// So many of some values, from the first to the last; nothing where that is all of them.
+fn fewer(values: Vec<String>, n: usize) -> Vec<String> {
+    if n >= values.len() {
+        return Vec::new();
+    }
+    let last = values.len() - 1;
+    let place = |k: usize| if n > 1 { k * last / (n - 1) } else { 0 };
+    (0..n).filter_map(|k| values.get(place(k)).cloned()).collect()
+}
+
+/// Who asks for an instrument looks for what it tells.
+pub(super) fn audited_nothing(basis: &Basis<'_>) -> Option<Warning> {
+    let of = basis.audits.not_audited();
+    (!of.is_empty()).then_some(Warning::AuditedNothing { of })
 }
 
 fn more_rounds(basis: &Basis<'_>) -> MoreRounds {

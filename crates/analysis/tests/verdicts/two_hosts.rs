@@ -3,7 +3,7 @@
 use analysis::claims::claim::Verdict;
 use analysis::copies::{NotCounted, Step};
 use analysis::delivery::{Delivery, Unforeseen};
-use analysis::findings::{BreakdownSide, DataPath, ModelledSide};
+use analysis::findings::{BreakdownSide, DataPath, DeferredCopies, ModelledSide, NoShare};
 use analysis::laws::law::LawState;
 use analysis::laws::reason::{LawReason, Source};
 use analysis::reason::Reason;
@@ -185,8 +185,8 @@ fn copies_at_delivery_to_another_host_are_what_completions_or_an_audit_say_and_e
         finished.sender.total.unreliable_marks = finished.sender.total.completed;
     });
     let copies = deferred(&silent, SendPath::Zerocopy);
-    let why = copies.reason().unwrap();
-    assert!(why.contains("not known from here") && why.contains("eth0"), "{why}");
+    let DeferredCopies::NotKnown { unforeseen } = copies else { panic!("{copies:?}") };
+    assert_eq!(unforeseen, Unforeseen::NoLine { device: "eth0".to_owned() });
     // The kernel's own pages go on as they are, and a card takes others from where they lie.
     for (run, path) in
         [(&silent, SendPath::Sendmsg), (&between(card(), card(), 0.0), SendPath::Zerocopy)]
@@ -221,20 +221,49 @@ fn a_profile_is_of_the_end_that_ran_here_and_the_other_is_absent() {
     }
 }
 
+fn ceiling() -> Record {
+    Record::Ceiling(Ceiling {
+        started_unix_ms: 1,
+        spent_ns: Nanos::s(1),
+        points: vec![CeilingPoint {
+            routine: "memcpy".to_owned(),
+            working_set_bytes: 1 << 16,
+            cpus: vec![0],
+            bytes_per_s: vec![1e10],
+        }],
+    })
+}
+
+#[test]
+fn where_nobody_knows_how_often_bytes_are_copied_the_share_of_the_ceiling_is_absent_with_the_reason()
+ {
+    let of = |mut run: Run, has_ceiling: bool| {
+        run.records.extend(has_ceiling.then(ceiling));
+        let explained = run.explained();
+        let paths: Vec<SendPath> =
+            explained.ceiling_shares.iter().map(|share| share.cell.send_path).collect();
+        (paths, explained.no_ceiling_share)
+    };
+    let tunnel = || between(nic("tun", None), card(), 1.0);
+    let (shares, without) = of(tunnel(), true);
+    assert!(shares.contains(&SendPath::Sendmsg) && !shares.contains(&SendPath::Zerocopy));
+    assert!(!without.is_empty());
+    let why = NoShare::Unforeseen { why: Unforeseen::NoLine { device: "eth0".to_owned() } };
+    for one in &without {
+        assert_eq!((one.cell.send_path, one.side), (SendPath::Zerocopy, ModelledSide::Sender));
+        assert_eq!(one.why, why);
+    }
+    // Between cards it is known, and without a ceiling there is nothing to have a share of.
+    let (shares, without) = of(between(card(), card(), 0.0), true);
+    assert!(shares.contains(&SendPath::Zerocopy) && without.is_empty());
+    assert_eq!(of(tunnel(), false), (Vec::new(), Vec::new()));
+}
+
 #[test]
 fn the_ceiling_of_this_hosts_cpus_is_no_ceiling_of_the_other_hosts() {
     let sides = |change: fn(&mut Host)| -> Vec<ModelledSide> {
         let mut run = between(card(), card(), 0.0).on(change);
-        run.records.push(Record::Ceiling(Ceiling {
-            started_unix_ms: 1,
-            spent_ns: Nanos::s(1),
-            points: vec![CeilingPoint {
-                routine: "memcpy".to_owned(),
-                working_set_bytes: 1 << 16,
-                cpus: vec![0],
-                bytes_per_s: vec![1e10],
-            }],
-        }));
+        run.records.push(ceiling());
         let mut sides: Vec<ModelledSide> =
             run.explained().ceiling_shares.iter().map(|share| share.side).collect();
         sides.dedup();

@@ -103,8 +103,12 @@ pub(super) fn summary(report: &HandReport) -> String {
             Measured::Value(share) => format!("{} of them copied after all", percent(*share)),
             Measured::Absent { absent } => format!("how many were copied is not known ({absent})"),
         };
-        let (sends, completed) = (side.total.zerocopy_sends, side.total.completed);
-        text.push_str(&format!("zero-copy: {sends} sends, {completed} completed, {copied}\n"));
+        // Neither calls nor messages: one call may pass several, and one message take several.
+        let completed = match (side.total.completed, side.total.zerocopy_sends) {
+            (completed, of) if completed == of => format!("all {of} completed"),
+            (completed, of) => format!("{completed} of {of} completed"),
+        };
+        text.push_str(&format!("zero-copy: {completed}, {copied}\n"));
     }
     let sent = report.sent.value().map(|side| (side.total.accepted_bytes, "sent"));
     let received = report.received.value().map(|side| (side.total.received_bytes, "received"));
@@ -238,6 +242,13 @@ mod tests {
         for head in heads {
             assert!(whole.lines().any(|line| line.starts_with(head)), "{head}: {whole}");
         }
+        assert!(whole.contains("zero-copy: all ") && !whole.contains(" sends"), "{whole}");
+        let mut lost = report();
+        let Measured::Value(sent) = &mut lost.sent else { panic!("no sender") };
+        sent.total.completed = 3;
+        let of = sent.total.zerocopy_sends;
+        let told = summary(&lost);
+        assert!(told.contains(&format!("zero-copy: 3 of {of} completed")), "{told}");
         assert!(whole.contains("turned away: 2 connections that"), "{whole}");
         assert_eq!(lacks(&report()), None);
         let alone = HandReport { received: Measured::absent("it left"), ..report() };

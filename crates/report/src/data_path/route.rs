@@ -1,10 +1,11 @@
 //! Where a message's bytes rest on their way, and how they go on from there.
 
-use analysis::findings::{Copies, DataPath};
+use analysis::findings::{Copies, DataPath, DeferredCopies};
 use model::{Cell, Factor, Measured, TakenBytes};
 
 use crate::numbers::{counted, percent, short};
 use crate::spelling::paths_of;
+use crate::words::laws::unforeseen as why_unforeseen;
 
 /// A data path in words.
 pub(super) struct Route {
@@ -192,8 +193,10 @@ fn places(path: &DataPath, by: &str) -> (Vec<Place>, Vec<Step>) {
         (false, _) => ("no delivery", "dropped before it"),
     };
     let known = match &path.copies_deferred {
-        Measured::Value(deferred) => copies(*deferred),
-        Measured::Absent { absent } => format!("copies not known: {absent}"),
+        DeferredCopies::Known(deferred) => copies(*deferred),
+        DeferredCopies::NotKnown { unforeseen } => {
+            format!("copies not known from here: {}", why_unforeseen(unforeseen))
+        }
     };
     steps.push(Step {
         copies: path.copies_deferred.value().is_some_and(|deferred| is_copied(*deferred)),

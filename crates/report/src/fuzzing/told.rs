@@ -87,7 +87,7 @@ pub(crate) fn tell(plan: &Plan, host: &Host, records: &[Record]) -> Told {
         against: None,
         rate_gbps: Some(10.0),
         share_of_cpu: None,
-        round_trip: Nanos::ms(1),
+        round_trip: Some(Nanos::ms(1)),
     };
     let source = Source { name: "run", summary: &summary, host, margin: Share(0.03) };
     let advice = advise(&question, &[source]);

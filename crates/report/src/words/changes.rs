@@ -143,8 +143,19 @@ fn overall(of_link: &[Overall], comparison: &Comparison) -> String {
         None => format!("{} (one run a side of too few rounds)", metric(overall.metric)),
     };
     let figures: Vec<String> = of_link.iter().map(figure).collect();
-    let moved = of_link.iter().find_map(|overall| is_worse(overall.metric, overall.finding));
+    let shown = |overall: &&Overall| is_worse(overall.metric, overall.finding).is_some();
+    let elsewhere = of_link.iter().filter(shown).map(|overall| overall.at_another_line).max();
+    let moved = of_link
+        .iter()
+        .filter(|overall| overall.at_another_line == 0)
+        .find_map(|overall| is_worse(overall.metric, overall.finding));
     let because = match (moved, comparison.unit) {
+        (None, _) if elsewhere.is_some_and(|cells| cells > 0) => format!(
+            ": that says nothing of the machine, as the line decides goodput on one side alone, or at another rate, in {}.",
+            elsewhere
+                .filter(|cells| *cells < first.cells)
+                .map_or_else(|| "all of them".to_owned(), |cells| format!("{cells} of them"))
+        ),
         (None, _) => ".".to_owned(),
         (Some(worse), unit) => {
             let how = if worse { "slower" } else { "faster" };
@@ -402,7 +413,8 @@ pub(crate) fn cautions(base: &SideFacts, comparison: &Comparison) -> Vec<String>
             factors(&comparison.unstated)
         ));
     }
-    if !comparison.settings.is_empty() {
+    // Other cells beside them leave those that both sides have as they are.
+    if comparison.settings.iter().any(|of| !of.is_asked) {
         cautions.push("measured otherwise: what changed may be the way of measuring".to_owned());
     }
     let rounds = base.runs.iter().chain(&comparison.other.runs).map(|run| run.rounds).min();

@@ -26,13 +26,18 @@ pub(super) fn copies(of: &[OfPath]) -> String {
     of.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
-/// An instrument that told nothing.
-pub(super) fn not_audited(audit: Audit, cell: Option<&Cell>, why: Option<&str>) -> String {
-    let what = match audit {
+/// What an instrument did not tell.
+pub(super) const fn untold(audit: Audit) -> &'static str {
+    match audit {
         Audit::CopyAudit => "the bytes that the kernel copies were not counted",
         Audit::Profile => "CPU time was not sampled",
         Audit::Ceiling => "the copying ceiling was not measured",
-    };
+    }
+}
+
+/// An instrument that told nothing.
+pub(super) fn not_audited(audit: Audit, cell: Option<&Cell>, why: Option<&str>) -> String {
+    let what = untold(audit);
     let of = cell
         .map_or_else(String::new, |cell| format!(" ({} {})", cell.send_path, place(cell, BESIDE)));
     let why = why.map_or_else(String::new, |why| format!(": {why}"));

@@ -1,10 +1,13 @@
 //! What to beware of, a line each: what it means, and what mends it.
 
+use crate::numbers::duration;
 use crate::spelling::{counted, factors, half_width, is_of_no_use, listed, percent, ratio, short};
+use analysis::findings::NotAudited;
 use analysis::results::Ending;
-use analysis::warnings::{MoreRounds, Warning};
-use model::{Cell, Factor, Link};
+use analysis::warnings::{MoreRounds, SmallerPlan, Warning};
+use model::{Cell, Factor, Link, Nanos};
 
+use super::copying::untold;
 use super::figures::{metric, place};
 use super::load;
 use super::marks::STALLED;
@@ -46,6 +49,10 @@ pub(crate) fn warning(warning: &Warning) -> String {
             "in {segments} of {} the version that measured did not record the line, which may have been another one: nothing of it is told; begin a new run",
             counted(*of, "segment", "segments")
         ),
+        Warning::LimitTooShort { limit_s, blocks, of, block_s, smaller } => {
+            limit_too_short(*limit_s, [*blocks, *of], *block_s, smaller.as_ref())
+        }
+        Warning::AuditedNothing { of } => audited_nothing(of),
         Warning::Preliminary { rounds: 0, more: MoreRounds::Rows } => {
             "no whole round: no file has a row of every cell, and rows of different files are not compared"
                 .to_owned()
@@ -248,6 +255,44 @@ fn stall(us: f64) -> String {
     if us < 1e3 { format!("{} µs", short(us)) } else { format!("{} ms", short(us / 1e3)) }
 }
 
+/// Whole seconds, as a flag takes them.
+fn flag_of_time(seconds: f64) -> String {
+    format!("{}s", seconds.ceil())
+}
+
+/// `--max-time 20s sufficed for 4 of 16 blocks: …`.
+fn limit_too_short(
+    limit_s: f64,
+    [blocks, of]: [u32; 2],
+    block_s: f64,
+    smaller: Option<&SmallerPlan>,
+) -> String {
+    let time = |seconds: f64| duration(Nanos::from_secs_f64(seconds));
+    let flag = |name: &str, values: &[String]| {
+        (!values.is_empty()).then(|| format!("--{name} {}", values.join(",")))
+    };
+    let fits = smaller.map_or_else(String::new, |SmallerPlan { sizes, threads }| {
+        let flags = [flag(Factor::Message.key(), sizes), flag(Factor::Threads.key(), threads)];
+        let flags: Vec<String> = flags.into_iter().flatten().collect();
+        format!(", or the same command with {}, which fits", flags.join(" "))
+    });
+    format!(
+        "--max-time {} sufficed for {blocks} of {of} blocks, at {} each: a round of all takes {} here; go on with --resume and --max-time {}{fits}",
+        flag_of_time(limit_s),
+        time(block_s),
+        time(block_s * f64::from(of)),
+        flag_of_time(block_s * f64::from(of.saturating_sub(blocks))),
+    )
+}
+
+/// `--audits copy-audit told nothing: the bytes that the kernel copies were not counted: …`.
+fn audited_nothing(of: &[NotAudited]) -> String {
+    let one = |NotAudited { audit, why }: &NotAudited| {
+        format!("--audits {audit} told nothing: {}: {why}", untold(*audit))
+    };
+    of.iter().map(one).collect::<Vec<_>>().join("; ")
+}
+
 fn more_rounds(more: MoreRounds) -> String {
     match more {
         MoreRounds::Time => "--resume, more --max-time".to_owned(),
@@ -333,7 +378,7 @@ mod tests {
     use analysis::results::{Finding, Ratio};
     use analysis::stopping::Widest;
     use analysis::trends::Trend;
-    use model::Measured;
+    use model::{Audit, Measured};
 
     use super::*;
 
@@ -409,6 +454,11 @@ mod tests {
             first: Cell::default(),
             why: "connect: EPERM".to_owned(),
         };
+        let limit_too_short = |sizes: &[&str], threads: &[&str]| {
+            let owned = |of: &[&str]| of.iter().map(|it| (*it).to_owned()).collect();
+            let smaller = Some(SmallerPlan { sizes: owned(sizes), threads: owned(threads) });
+            Warning::LimitTooShort { limit_s: 20.0, blocks: 4, of: 16, block_s: 5.0, smaller }
+        };
         let place = "send at 4 KiB, 1 thread";
         for (of, line) in [
             (Warning::NothingMeasured, "nothing was measured yet: go on with --resume".to_owned()),
@@ -418,6 +468,8 @@ mod tests {
             (Warning::NotReached { cells: 1 }, "1 cell was not reached yet: go on with --resume".to_owned()),
             (Warning::EndedEarly { ending: Ending::Interrupted }, "the run was interrupted: go on with --resume".to_owned()),
             (Warning::LineNotRecorded { segments: 1, of: 2 }, "in 1 of 2 segments the version that measured did not record the line, which may have been another one: nothing of it is told; begin a new run".to_owned()),
+            (limit_too_short(&["64", "65536"], &["1"]), "--max-time 20s sufficed for 4 of 16 blocks, at 5 s each: a round of all takes 1m20s here; go on with --resume and --max-time 60s, or the same command with --sizes 64,65536 --threads 1, which fits".to_owned()),
+            (Warning::AuditedNothing { of: vec![NotAudited { audit: Audit::CopyAudit, why: "no CAP_BPF; run as root".to_owned() }] }, "--audits copy-audit told nothing: the bytes that the kernel copies were not counted: no CAP_BPF; run as root".to_owned()),
             (Warning::Preliminary { rounds: 3, more: MoreRounds::Rounds { rounds: 10 } }, "preliminary, 3 whole rounds: trust intervals from 10 rounds on (--resume, --rounds 10, more --max-time)".to_owned()),
             (noise(0.14, true), "differences below 14 % cannot be seen here: more rounds, or a quieter machine".to_owned()),
             (at_line_rate, "equal cells are not shown to be equal here (CPU 1.02 × [1.01, 1.03], ±1 %): distrust differences of that order, and look for what else runs".to_owned()),

@@ -8,8 +8,8 @@ use analysis::estimate::Estimate;
 use analysis::explained::Explained;
 use analysis::findings::{
     BreakPoint, CeilingShare, Copies, CopyAudit, CopyFigure, CopyFunction, CopyingCeiling,
-    CostModel, CpuBreakdown, CpuRate, Crossover, CrossoverOutcome, DataPath, LinkComparison,
-    LinkOutcome, LinkPoint, LinkVerdict, ModelledSide, Scaling, ScalingPoint, Usl,
+    CostModel, CpuBreakdown, CpuRate, Crossover, CrossoverOutcome, DataPath, DeferredCopies,
+    LinkComparison, LinkOutcome, LinkPoint, LinkVerdict, ModelledSide, Scaling, ScalingPoint, Usl,
 };
 use analysis::id::Id;
 use analysis::laws::law::{Law, LawState};
@@ -90,6 +90,7 @@ pub(crate) fn explained(mut summary: Summary, text: impl Fn(&str) -> String) -> 
             .filter(|entry| !entry.control)
             .map(|entry| ceiling_share(entry.cell.clone(), &text))
             .collect(),
+        no_ceiling_share: Vec::new(),
         not_audited: Vec::new(),
     };
     summary
@@ -447,7 +448,7 @@ fn data_path(cell: Cell, text: impl Fn(&str) -> String) -> DataPath {
         },
         staged_copies: Measured::Value(0.0),
         copies_in: expected(if zerocopy { 0.0 } else { 1.0 }),
-        copies_deferred: Measured::Value(expected(if zerocopy { 1.0 } else { 0.0 })),
+        copies_deferred: DeferredCopies::Known(expected(if zerocopy { 1.0 } else { 0.0 })),
         copies_out: expected(1.0),
         pages_pinned_counted: false,
         pages_pinned_per_message: if zerocopy {

@@ -13,8 +13,13 @@ pub(crate) fn price(price: &Price) -> Vec<String> {
     } else {
         String::new()
     };
+    let assumed = if price.round_trip_is_assumed {
+        "; the round trip is assumed, not measured: give yours with --round-trip"
+    } else {
+        ""
+    };
     let mut all = vec![format!(
-        "memory: {} Gbit/s × {} round trip = {} pinned, not to be written until acknowledged{part}",
+        "memory: {} Gbit/s × {} round trip = {} pinned, not to be written until acknowledged{part}{assumed}",
         short(price.rate_gbps),
         microseconds(price.round_trip_us),
         amount(price.held_bytes)
@@ -95,11 +100,12 @@ mod tests {
     fn the_price_tells_what_is_held_of_what_and_after_how_long_it_is_free() {
         let us = |mean: f64| Estimate { mean, low: None, high: None, trials: 9 };
         let absent = || Measured::absent("fewer than 100 messages were timed; measure longer");
-        let told = |released_us, by_reference_share| {
+        let told_of = |released_us, by_reference_share, is_assumed| {
             let one = Price {
                 path: SendPath::Hybrid,
                 rate_gbps: 8.0,
                 round_trip_us: 1000.0,
+                round_trip_is_assumed: is_assumed,
                 by_reference_share,
                 held_bytes: 1e6 * by_reference_share,
                 released_us,
@@ -111,6 +117,14 @@ mod tests {
             };
             price(&one)
         };
+        let told = |released_us, share| told_of(released_us, share, false);
+        let assumed = told_of(Measured::absent("no message was timed"), 1.0, true);
+        assert!(
+            assumed[0].ends_with(
+                "; the round trip is assumed, not measured: give yours with --round-trip"
+            ),
+            "{assumed:?}"
+        );
         let released = |p99| Measured::Value(Released { median: us(50.0), p99, held_bytes: 1e5 });
         assert_eq!(
             told(released(Measured::Value(us(100.0))), 1.0),

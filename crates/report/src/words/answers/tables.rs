@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use crate::spelling::{paths_of, reduction};
 use analysis::answers::{Answer, AnswerFinding, Comparisons, Departed};
 use analysis::estimate::Estimate;
-use analysis::findings::{Copies, DataPath};
+use analysis::findings::{Copies, DataPath, DeferredCopies};
 use analysis::metric::Metric;
 use analysis::operands::Compared;
 use analysis::summary::Summary;
 use model::values::Threads;
-use model::{Cell, Factor, Measured};
+use model::{Cell, Factor};
 
 use crate::numbers::{level, percent, ratio, short};
 use crate::words::figures::{metric, place};
@@ -71,8 +71,8 @@ fn copies(paths: &[DataPath]) -> Table {
         }
     };
     let deferred = |path: &DataPath| match &path.copies_deferred {
-        Measured::Value(copies) => step(*copies),
-        Measured::Absent { .. } => "not known".to_owned(),
+        DeferredCopies::Known(copies) => step(*copies),
+        DeferredCopies::NotKnown { .. } => "not known".to_owned(),
     };
     let row = |path: &DataPath| {
         let staged = path.staged_copies.value().copied().filter(|copies| *copies > 0.0);
