@@ -88,7 +88,10 @@ impl Connect<'_> {
             Role::Send | Role::Receive => Meet::Connect(address),
         };
         let machine_cpus = self.seats.in_use(self.cpus);
-        ends.order(WhichEnd::Sender, &prepare(Role::Send, connect, &self.seats.senders, machine_cpus))?;
+        ends.order(
+            WhichEnd::Sender,
+            &prepare(Role::Send, connect, &self.seats.senders, machine_cpus),
+        )?;
         for _ in 0..2 {
             match ends.next_reply(deadline, PHASE)? {
                 (_, Reply::Ready) => {}

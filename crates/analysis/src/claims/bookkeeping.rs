@@ -165,7 +165,8 @@ fn against_the_copy(
     let own: Vec<CopyingTime> = match times(whole, first).collect() {
         Ok(own) => own,
         Err(why) => {
-            let ask = whole.audits.or_why(Audit::Profile, "a profile", Missing::plan(PLAN).on_one_host());
+            let ask =
+                whole.audits.or_why(Audit::Profile, "a profile", Missing::plan(PLAN).on_one_host());
             return ruling.then(counter, Shown::NotMeasured, [*why]).lacks(ask);
         }
     };
