@@ -168,17 +168,18 @@ pub struct Overall {
     /// Whether what all cells have in common is shown to have changed: the median, with the error of the mean. Of this figure
     /// alone, not corrected.
     pub finding: Finding,
-    /// In so many of the cells the line decides goodput in some run, and not the same line in every one: what they have in common
-    /// says nothing of the machine.
-    #[serde(skip_serializing_if = "is_zero")]
+    /// In so many of the cells the line decides goodput in some run, and not all runs are known to have had that line: what these cells
+    /// have in common says nothing of the machine.
     pub at_another_line: u32,
     #[serde(skip)]
     shift: Option<Shift>,
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it")]
-const fn is_zero(n: &u32) -> bool {
-    *n == 0
+impl Overall {
+    /// Whether another line decides goodput in so many of its cells that what they have in common is no sign of the machine.
+    pub const fn is_of_lines(&self) -> bool {
+        self.at_another_line > 0 && self.at_another_line.saturating_mul(2) >= self.cells
+    }
 }
 
 /// What may have changed.

@@ -313,6 +313,8 @@ pub(crate) struct Basis<'a> {
     pub(crate) audits: &'a AuditRecords<'a>,
     /// Blocks of which any cell was tried.
     pub(crate) attempted_blocks: usize,
+    /// Whether each link of the plan was tried.
+    pub(crate) has_tried_every_link: bool,
     /// Blocks of the plan.
     pub(crate) blocks: usize,
 }

@@ -103,18 +103,15 @@ pub(crate) fn advise(arguments: &AdviseArguments) -> Result<(), Stop> {
             Err(Stop::Interrupted(if has_trials { kept } else { NOTHING_MEASURED }.to_owned()))
         }
         _ if advice.is_decided() => Ok(()),
-        _ => Err(Stop::Undecided(remedy(&advice, arguments, &runs, asked.takes))),
+        _ => Err(Stop::Undecided(remedy(&advice, arguments, &runs, &asked))),
     }
 }
 
 /// What would decide it.
-fn remedy(
-    advice: &Advice,
-    arguments: &AdviseArguments,
-    runs: &Runs,
-    takes: Option<Nanos>,
-) -> String {
-    let time = in_minutes(takes.unwrap_or_default().max(MORE_TIME));
+fn remedy(advice: &Advice, arguments: &AdviseArguments, runs: &Runs, asked: &Asked) -> String {
+    // More than it had.
+    let twice = Nanos(asked.max_time.0.saturating_mul(2));
+    let time = in_minutes(asked.takes.unwrap_or_default().max(MORE_TIME).max(twice));
     let is_covered = advice.links.iter().all(advice::LinkAdvice::is_covered);
     let differs = advice.links.iter().any(|on| on.gap.is_some());
     match arguments.measure.as_str() {

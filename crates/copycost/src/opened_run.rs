@@ -81,7 +81,7 @@ impl OpenedRun {
             let (then, of) = (directory.read_plan()?, directory.read_host()?);
             // What was measured under another plan must not be gone on with under this one.
             directory.check(&then, &of, &resumed.records)?;
-            study::resume::check(&then, plan, &of, host)
+            study::resume::check(&then, plan, &of, host, &resumed.records)
                 .map_err(|differs| Stop::Usage(differs.to_string()))?;
         }
         study::resume::check_order(plan, &resumed.records)

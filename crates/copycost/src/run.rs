@@ -127,7 +127,7 @@ impl Request {
         if let (Some(directory), Some(kept)) = (&resumed, &kept)
             && directory.has_records()?
         {
-            let differs = study::resume::check(kept, &plan, &directory.read_host()?, &host);
+            let differs = study::resume::check(kept, &plan, &directory.read_host()?, &host, &[]);
             differs.map_err(|differs| Stop::Usage(differs.to_string()))?;
         }
         Ok((Self { plan, host, owner, resumed }, engine))

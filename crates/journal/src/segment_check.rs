@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
+use model::Plan;
 use model::host::Host;
+use model::line_facts::KnownLine;
 use model::record::Record;
-use model::{Link, Plan};
 
 use crate::error::JournalError;
 
@@ -13,12 +14,11 @@ use crate::error::JournalError;
 pub(crate) struct SegmentCheck {
     line: u64,
     plan: (PathBuf, String),
-    links: Vec<Link>,
     host: PathBuf,
     /// The machine of the engine, and that of either end where it is another one: the receiving end's, the sending end's.
     machines: (String, [Option<String>; 2]),
-    /// What `host.json` says, and its sum.
-    facts: Host,
+    line_facts: KnownLine,
+    /// The sum of what `host.json` says.
     host_crc32: String,
 }
 
@@ -31,13 +31,12 @@ impl SegmentCheck {
         Self {
             line: 0,
             plan: (plan_path, plan.identity()),
-            links: plan.factors.link.clone(),
             host: host_path,
             machines: (
                 host.identity(),
                 [&host.receiver_host, &host.sender_host].map(|it| Some(it.as_ref()?.identity())),
             ),
-            facts: host.clone(),
+            line_facts: KnownLine::of(host, &plan.factors.link),
             host_crc32,
         }
     }
@@ -60,10 +59,11 @@ impl SegmentCheck {
         if segment.host_crc32.as_ref().is_some_and(|sum| *sum != self.host_crc32) {
             return Err(JournalError::ChangedHost { path: self.host.clone(), line });
         }
-        let of_line = segment.line.as_ref();
-        if let Some(differs) = of_line.and_then(|it| self.facts.line_differs_from(it, &self.links))
-        {
-            return Err(JournalError::OtherLine { path: self.host.clone(), line, differs });
+        if let Some(told) = &segment.line {
+            if let Some(differs) = self.line_facts.differs_from(told) {
+                return Err(JournalError::OtherLine { path: self.host.clone(), line, differs });
+            }
+            self.line_facts.learn(told);
         }
         // A plan of another version may say more than this one understands.
         let measured = segment.plan.as_deref().and_then(|text| Plan::from_toml(text).ok());

@@ -87,22 +87,6 @@ impl Host {
         self.line_facts(links).into_iter().filter_map(|(fact, is)| Some((fact, is?))).collect()
     }
 
-    /// The first fact of a line in which that of a segment was another one. What is not known of either is no difference.
-    pub fn line_differs_from(
-        &self,
-        segment: &BTreeMap<String, String>,
-        links: &[Link],
-    ) -> Option<LineDiffers> {
-        let kept = segment.iter().map(|(fact, is)| (fact.clone(), Some(is.clone())));
-        first_difference(&self.line_facts(links), &kept.collect())
-    }
-
-    /// The first of these facts that is another one now. What is not known of either is no difference.
-    pub fn line_differs(&self, now: &Self, links: &[Link]) -> Option<LineDiffers> {
-        let now = now.line_facts(links);
-        first_difference(&self.line_facts(links), &now)
-    }
-
     /// The same machines, of whose line nothing is known for this reason.
     #[must_use]
     pub fn without_line(mut self, why: &str) -> Self {
@@ -111,6 +95,33 @@ impl Host {
             reached.nic_there = Measured::absent(why);
         }
         self
+    }
+}
+
+/// What is known of the line of a run: by its `host.json`, and by the segments so far of what that does not tell.
+#[derive(Clone, Debug)]
+pub struct KnownLine(Facts);
+
+impl KnownLine {
+    /// That of these links, by these hosts.
+    pub fn of(host: &Host, links: &[Link]) -> Self {
+        Self(host.line_facts(links))
+    }
+
+    /// The first fact that is another one in a segment. What is not known of either is no difference.
+    pub fn differs_from(&self, segment: &BTreeMap<String, String>) -> Option<LineDiffers> {
+        let kept = segment.iter().map(|(fact, is)| (fact.clone(), Some(is.clone())));
+        first_difference(&self.0, &kept.collect())
+    }
+
+    /// Takes from a segment of the same line what was not known before.
+    pub fn learn(&mut self, segment: &BTreeMap<String, String>) {
+        for (fact, is) in segment {
+            match self.0.iter_mut().find(|(name, _)| name == fact) {
+                Some((_, known)) => *known = known.take().or_else(|| Some(is.clone())),
+                None => self.0.push((fact.clone(), Some(is.clone()))),
+            }
+        }
     }
 }
 
@@ -161,10 +172,31 @@ mod tests {
         }
     }
 
+    fn differing(then: &Host, now: &Host, links: &[Link]) -> Option<LineDiffers> {
+        KnownLine::of(then, links).differs_from(&now.known_line(links))
+    }
+
+    #[test]
+    fn what_a_segment_was_first_to_tell_holds_for_those_after_it() {
+        let unknown = |nic: &mut Nic| nic.queueing = Measured::absent("EINVAL");
+        let shaped_to = |bits_per_s| {
+            let now = hosts(|nic| {
+                nic.shaping = Measured::Value(Shaping { bits_per_s, overhead_bytes: 0 });
+            });
+            now.known_line(&SSH)
+        };
+        let mut line = KnownLine::of(&hosts(unknown), &SSH);
+        assert_eq!(line.differs_from(&shaped_to(100)), None);
+        line.learn(&shaped_to(100));
+        assert_eq!(line.differs_from(&shaped_to(100)), None);
+        let differs = line.differs_from(&shaped_to(1000)).unwrap();
+        assert_eq!([differs.then, differs.now], ["fq, 100 bit/s", "fq, 1000 bit/s"]);
+    }
+
     #[test]
     fn every_fact_of_a_line_that_is_another_one_is_named_with_its_side() {
         let then = hosts(|_| ());
-        assert_eq!(then.line_differs(&hosts(|_| ()), &SSH), None);
+        assert_eq!(differing(&then, &hosts(|_| ()), &SSH), None);
         type Change = fn(&mut Nic);
         let changes: [(Change, &str, [&str; 2]); 6] = [
             (|nic| nic.device = "eth1".to_owned(), "name", ["eth0", "eth1"]),
@@ -192,12 +224,11 @@ mod tests {
                 then: was.to_owned(),
                 now: is.to_owned(),
             };
-            assert_eq!(then.line_differs(&now, &SSH), Some(differs.clone()));
-            assert_eq!(then.line_differs_from(&now.known_line(&SSH), &SSH), Some(differs));
-            assert_eq!(then.line_differs(&now, &[Link::Loopback]), None, "{what}");
+            assert_eq!(differing(&then, &now, &SSH), Some(differs));
+            assert_eq!(differing(&then, &now, &[Link::Loopback]), None, "{what}");
         }
         let now = hosts(|nic| nic.speed_mbps = Measured::Value(1000));
-        let fact = then.line_differs(&now, &SSH).unwrap().fact;
+        let fact = differing(&then, &now, &SSH).unwrap().fact;
         assert_eq!(fact, "speed of the sender's device, Mbit/s");
     }
 
@@ -210,11 +241,11 @@ mod tests {
             |nic| drop(nic.offloads.insert("rx".to_owned(), Measured::Value(true))),
             |nic| nic.receive_queues = Measured::Value(1),
         ] {
-            assert_eq!(then.line_differs(&hosts(change), &SSH), None);
-            assert_eq!(hosts(change).line_differs(&then, &SSH), None);
+            assert_eq!(differing(&then, &hosts(change), &SSH), None);
+            assert_eq!(differing(&hosts(change), &then, &SSH), None);
         }
         let untold = then.clone().without_line("not recorded");
-        assert_eq!(then.line_differs(&untold, &SSH), None);
+        assert_eq!(differing(&then, &untold, &SSH), None);
         assert_eq!(untold.nics().unwrap()[0].reason(), Some("not recorded"));
     }
 
@@ -223,11 +254,11 @@ mod tests {
         let then = hosts(|_| ());
         let mut now = then.clone();
         now.devices.insert("docker0".to_owned(), Measured::Value(1500));
-        assert_eq!(then.line_differs(&now, &[Link::Loopback]), None);
+        assert_eq!(differing(&then, &now, &[Link::Loopback]), None);
         now.devices.insert("lo".to_owned(), Measured::Value(1500));
-        let fact = then.line_differs(&now, &[Link::Veth, Link::Loopback]).unwrap().fact;
+        let fact = differing(&then, &now, &[Link::Veth, Link::Loopback]).unwrap().fact;
         assert_eq!(fact, "MTU of lo");
         // A pair of devices is raised for each trial, as the plan says.
-        assert_eq!(then.line_differs(&now, &[Link::Veth, Link::Ssh]), None);
+        assert_eq!(differing(&then, &now, &[Link::Veth, Link::Ssh]), None);
     }
 }

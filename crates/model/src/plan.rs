@@ -1,6 +1,7 @@
 //! The cells to measure, and how precisely.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use crate::bounds::Bounds;
 use crate::cell::{Block, Cell, Idle};
@@ -304,27 +305,41 @@ impl Plan {
         rounds: u32,
         bounds: impl Into<Bounds>,
     ) -> Nanos {
-        self.expected_of(cells, rounds, bounds.into(), |turns| turns)
+        self.expected_left(cells, 0..rounds, bounds, |_| true)
     }
 
-    /// The time that one round of these cells takes with the fewest turns that a series may have: all of them where the plan
-    /// names their number, or measures steadily.
+    /// The same of these rounds (from 0) and of the blocks with a cell that is left.
+    pub fn expected_left<'c>(
+        &self,
+        cells: impl IntoIterator<Item = &'c Cell>,
+        rounds: Range<u32>,
+        bounds: impl Into<Bounds>,
+        is_left: impl Fn(&Cell) -> bool,
+    ) -> Nanos {
+        self.expected_of(cells, rounds, bounds.into(), |turns| turns, is_left)
+    }
+
+    /// The time that one round (from 0) of these cells takes with the fewest turns that a series may have, of the blocks with a cell that
+    /// is left: all turns where the plan names their number, or measures steadily.
     pub fn least_round<'c>(
         &self,
         cells: impl IntoIterator<Item = &'c Cell>,
+        round: u32,
         bounds: impl Into<Bounds>,
+        is_left: impl Fn(&Cell) -> bool,
     ) -> Nanos {
         let is_open = self.measure.turns.is_none();
         let fewest = |turns: Turns| if is_open { turns.at_most(FEWEST_TURNS) } else { turns };
-        self.expected_of(cells, 1, bounds.into(), fewest)
+        self.expected_of(cells, round..round.saturating_add(1), bounds.into(), fewest, is_left)
     }
 
     fn expected_of<'c>(
         &self,
         cells: impl IntoIterator<Item = &'c Cell>,
-        rounds: u32,
+        rounds: Range<u32>,
         bounds: Bounds,
         in_turns: impl Fn(Turns) -> Turns,
+        is_left: impl Fn(&Cell) -> bool,
     ) -> Nanos {
         // Starting, draining and journalling a trial, beside the times ordered.
         const AROUND: u64 = 40_000_000;
@@ -340,13 +355,17 @@ impl Plan {
             Some(turns) => in_turns(turns).lasts(cells.len()).0,
             None => cells.iter().map(trial).sum(),
         };
-        let all = |(place, cells)| {
-            let with = u64::from(control_rounds(rounds, place));
-            let without = u64::from(rounds) - with;
+        let number = rounds.end.saturating_sub(rounds.start);
+        let all = |(place, cells): (usize, &Vec<Cell>)| {
+            let with = control_rounds(rounds.end, place)
+                .saturating_sub(control_rounds(rounds.start, place));
+            let (with, without) = (u64::from(with), u64::from(number.saturating_sub(with)));
             let control = block(cells, true).saturating_mul(with);
             control.saturating_add(block(cells, false).saturating_mul(without))
         };
-        Nanos((0..).zip(blocks.values()).map(all).fold(0, u64::saturating_add))
+        // A block's controls hang on its place among all.
+        let left = (0..).zip(blocks.values()).filter(|(_, cells)| cells.iter().any(&is_left));
+        Nanos(left.map(all).fold(0, u64::saturating_add))
     }
 
     /// What resume compares: everything but budget, precision, rounds and label.

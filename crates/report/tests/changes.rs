@@ -62,11 +62,11 @@ fn the_page_says_beside_what_the_changes_of_cells_are_told() {
 
 /// Two runs whose every cell is at the rate of one line.
 fn at_line_rate() -> Changes {
-    over_a_line([0.95, 0.95])
+    over_lines([0.95, 0.95], [1; 2])
 }
 
-/// Two runs over a line of 1 Gbit/s whose cells have this goodput, in Gbit/s.
-fn over_a_line(goodput_gbps: [f64; 2]) -> Changes {
+/// Two runs whose cells have this goodput, in Gbit/s, over lines of so many Gbit/s.
+fn over_lines(goodput_gbps: [f64; 2], lines_gbps: [u64; 2]) -> Changes {
     let plan = synthetic::without_controls(&[
         (Factor::Threads, "1"),
         (Factor::Link, "ssh"),
@@ -74,8 +74,9 @@ fn over_a_line(goodput_gbps: [f64; 2]) -> Changes {
         (Factor::Message, "4KiB,64KiB"),
     ]);
     let nic = || synthetic::nic("veth", None);
-    let host = synthetic::two_hosts(synthetic::shaped(nic(), 1_000_000_000), nic());
-    let run = |seed, goodput_gbps: f64| {
+    let host =
+        |gbps: u64| synthetic::two_hosts(synthetic::shaped(nic(), gbps * 1_000_000_000), nic());
+    let run = |seed, goodput_gbps: f64, host: model::host::Host| {
         let records = synthetic::run(&plan, 10, |cell, round| {
             let noise = synthetic::noise(seed, cell, round, 0.001);
             let trial = synthetic::trial(cell, round).copied_share(0.0);
@@ -86,8 +87,8 @@ fn over_a_line(goodput_gbps: [f64; 2]) -> Changes {
         let judged = JudgedRun::of(&plan, &records);
         MeasuredRun::new(format!("run{seed}"), &plan, &host, &judged, &summary)
     };
-    let [before, after] = goodput_gbps;
-    compare(&[run(1, before)], &[vec![run(2, after)]])
+    let ([before, after], [line_before, line_after]) = (goodput_gbps, lines_gbps.map(host));
+    compare(&[run(1, before, line_before)], &[vec![run(2, after, line_after)]])
 }
 
 /// The screen without its line breaks.
@@ -110,13 +111,19 @@ fn screen_page_and_json_all_say_that_the_line_decides_goodput() {
 }
 
 #[test]
-fn of_a_line_that_one_side_fills_alone_no_machine_is_blamed() {
-    let slower = |goodput| on_one_line(&over_a_line(goodput));
-    let one_side = slower([0.95, 0.6]);
-    let told = "that says nothing of the machine, as the line decides goodput on one side alone, or at another rate, in all of them.";
-    assert!(one_side.contains(told) && !one_side.contains("the whole machine"), "{one_side}");
-    let neither = slower([0.8, 0.6]);
-    assert!(neither.contains("the whole machine was slower"), "{neither}");
+fn of_another_line_no_machine_is_blamed_and_of_the_same_it_is() {
+    let text = |goodput, lines| on_one_line(&over_lines(goodput, lines));
+    let told =
+        "that says nothing of the machine, as the lines differ and decide goodput in all of them.";
+    for (goodput, lines) in [([1.9, 0.95], [2, 1]), ([1.4, 0.95], [10, 1]), ([0.95, 0.8], [1, 2])] {
+        let other = text(goodput, lines);
+        assert!(other.contains(told) && !other.contains("the whole machine"), "{other}");
+    }
+    // A run that no longer fills the line is slower by that much at least.
+    for goodput in [[0.95, 0.6], [0.8, 0.6]] {
+        let same = text(goodput, [1; 2]);
+        assert!(same.contains("the whole machine was slower"), "{same}");
+    }
 }
 
 #[test]

@@ -67,16 +67,15 @@ pub fn forecast_rest(
         plan.controls().into_iter().filter(can).collect(),
     );
     let blocks = plan.blocks();
-    let expected = |rounds| plan.expected(cells.iter().chain(&controls), rounds, bounds);
+    let all = || cells.iter().chain(&controls);
     let order = round_order(plan, position.round);
     let measured = order.iter().take(usize::try_from(position.block).unwrap_or(usize::MAX));
     let measured: BTreeSet<&Cell> = measured.flat_map(|(_, cells)| cells).collect();
-    let left_of_it: Vec<&Cell> =
-        cells.iter().chain(&controls).filter(|cell| !measured.contains(cell)).collect();
-    let whole = expected(1);
-    let in_hand = plan.expected(left_of_it.iter().copied(), 1, bounds);
-    // Of the round in hand, that part is over.
-    let over = expected(done).0.saturating_add(whole.0.saturating_sub(in_hand.0));
+    let is_left = |cell: &Cell| !measured.contains(cell);
+    let whole = plan.expected(all(), 1, bounds);
+    let next = done..done.saturating_add(1);
+    let in_hand = plan.expected_left(all(), next.clone(), bounds, is_left);
+    let later = plan.expected_left(all(), next.end..rounds.max(next.end), bounds, |_| true);
     let is_first = done == 0;
     let to_audit = |audit| {
         let is_left = |cell: &&Cell| !audits::is_done(earlier, audit, cell);
@@ -89,12 +88,12 @@ pub fn forecast_rest(
         done,
         round: if is_first { in_hand } else { whole },
         least_round: if is_first {
-            plan.least_round(left_of_it.iter().copied(), bounds)
+            plan.least_round(all(), done, bounds, is_left)
         } else {
-            plan.least_round(cells.iter().chain(&controls), bounds)
+            plan.least_round(all(), done, bounds, |_| true)
         },
         audits: audits_of(plan, to_audit),
-        least: Nanos(expected(rounds).0.saturating_sub(over)),
+        least: if done < rounds { Nanos(in_hand.0.saturating_add(later.0)) } else { Nanos(0) },
         limit: plan.measure.max_time,
         refused,
         cells: cells.len(),

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use analysis::round_order;
 use model::host::Host;
-use model::line_facts::LineDiffers;
-use model::record::{Outcome, Record, Trial};
+use model::line_facts::{KnownLine, LineDiffers};
+use model::record::{Outcome, Record, Segment, Trial};
 use model::{Cell, Plan};
 use thiserror::Error;
 
@@ -58,12 +58,13 @@ pub enum Differs {
 /// machines and kernels, each end's, and over the same line. Another boot is allowed; it begins a new segment as every resume does.
 ///
 /// # Errors
-/// The first line of the plan that differs, the machine of an end, or the line between them.
+/// The first line of the plan that differs, the machine of an end, or the line between them, of which the records tell what `host.json` does not.
 pub fn check(
     plan_then: &Plan,
     plan_now: &Plan,
     host_then: &Host,
     host_now: &Host,
+    earlier: &[Record],
 ) -> Result<(), Differs> {
     let (then, now) = (plan_then.identity(), plan_now.identity());
     if then != now {
@@ -82,7 +83,14 @@ pub fn check(
             return Err(Differs::Host { whose, then, now });
         }
     }
-    let differs = host_then.line_differs(host_now, &plan_now.factors.link);
+    let links = &plan_now.factors.link;
+    let mut line = KnownLine::of(host_then, links);
+    for record in earlier {
+        if let Record::Segment(Segment { line: Some(told), .. }) = record {
+            line.learn(told);
+        }
+    }
+    let differs = line.differs_from(&host_now.known_line(links));
     differs.map_or(Ok(()), |differs| Err(Differs::Line(differs)))
 }
 

@@ -21,7 +21,6 @@ pub struct Difference {
     /// What those of the other side have.
     pub other: Vec<String>,
     /// Whether it is which cells and audits were asked for, and not how a cell was measured.
-    #[serde(skip)]
     pub is_asked: bool,
 }
 
@@ -186,7 +185,8 @@ fn asked_facts(plan: &Plan, run: &MeasuredRun) -> Facts {
     let of_factor =
         |factor: &Factor| (factor.key().to_owned(), Some(plan.factors.get(*factor).join(", ")));
     let audits = (AUDITS.to_owned(), plan.measure.get(AUDITS));
-    // Where workers ran is told as they were seated.
-    let factors = Factor::ALL.iter().filter(|of| **of != Factor::Placement);
+    // Where workers ran, and by which congestion control, is told as it was.
+    let told = [Factor::Placement, Factor::Congestion];
+    let factors = Factor::ALL.iter().filter(|of| !told.contains(of));
     factors.map(of_factor).chain([audits]).collect()
 }

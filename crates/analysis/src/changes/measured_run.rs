@@ -101,6 +101,11 @@ impl MeasuredRun {
         self.line_gbps.filter(|_| is_lines)
     }
 
+    /// The rate of the line, in Gbit/s of goodput, where it is known.
+    pub(super) const fn line_gbps(&self) -> Option<f64> {
+        self.line_gbps
+    }
+
     /// Whether the line decides a cell's goodput.
     pub(super) fn is_at_line_rate(&self, cell: &Cell) -> bool {
         self.at_line_rate.contains(cell)

@@ -37,7 +37,8 @@ pub(super) struct Stratum<'a> {
     /// Cells that are at line rate in every run, and at the same one: the line decides the figure, so that it is no change of
     /// theirs.
     pub(super) lines: Vec<&'a Cell>,
-    /// Cells among `levels` that are at line rate in some run, and not at the same one in all.
+    /// Cells among `levels` that are at line rate in some run, where not all runs are known to have had that line. A run that no longer
+    /// fills the line of the others is slower.
     at_another_line: usize,
     /// Cells of which a run has too few rounds.
     pub(super) lacking: Vec<&'a Cell>,
@@ -86,12 +87,11 @@ impl<'a> Stratum<'a> {
             levels.iter().map(|(cell, _)| *cell).filter(|cell| is_lines(cell)).collect();
         levels.retain(|(cell, _)| !lines.contains(cell));
         // What such a cell costs in CPU hangs on the rate that the line lets it send at, too.
+        let lines_rates: Option<Vec<f64>> =
+            base.iter().chain(other).map(MeasuredRun::line_gbps).collect();
+        let same_line = lines_rates.is_some_and(|it| is_one_line(&it));
         let is_elsewhere = |cell: &&Cell| {
-            let mut runs = base.iter().chain(other);
-            let [goodput, _] = metrics(cell);
-            let rates: Option<Vec<f64>> =
-                runs.clone().map(|run| run.lines_rate(cell, goodput)).collect();
-            runs.any(|run| run.is_at_line_rate(cell)) && !rates.is_some_and(|it| is_one_line(&it))
+            !same_line && base.iter().chain(other).any(|run| run.is_at_line_rate(cell))
         };
         let at_another_line = levels.iter().map(|(cell, _)| *cell).filter(is_elsewhere).count();
         let mut runs = base.iter().chain(other);

@@ -95,7 +95,7 @@ pub(super) fn limit_too_short(basis: &Basis<'_>) -> Option<Warning> {
     let (plan, blocks, of) = (basis.plan, basis.attempted_blocks, basis.blocks);
     let limit = plan.measure.max_time?;
     let is_short = basis.run.finish == Ending::Time && basis.run.rounds == 0;
-    if !is_short || blocks == 0 || blocks >= of {
+    if !is_short || blocks == 0 || blocks >= of || !basis.has_tried_every_link {
         return None;
     }
     let audits = basis.audits.spent().0;

@@ -62,6 +62,8 @@ impl Runs {
                 continue;
             }
             match Run::read(&directory) {
+                // Its records may leave nothing of the line that `host.json` tells.
+                Ok(run) if !is_of(&run.derived.host, host) => {}
                 Ok(run) => runs.found.push(run),
                 Err(why) => tell(&format!("! {} is left out: {why}", path.display())),
             }
@@ -85,7 +87,7 @@ impl Runs {
         let newest = found.into_iter().find_map(|path| {
             let directory = RunDirectory::open(&path, owner).ok()?;
             let is_here = directory.read_host().is_ok_and(|of| is_of(&of, host));
-            Run::read(&directory).ok().filter(|_| is_here)
+            Run::read(&directory).ok().filter(|run| is_here && is_of(&run.derived.host, host))
         });
         self.found.extend(newest);
         Ok(())
@@ -111,7 +113,7 @@ fn is_of(run: &Host, here: &Host) -> bool {
     let peers = |host: &Host| {
         [&host.sender_host, &host.receiver_host].map(|peer| Some(peer.as_ref()?.identity()))
     };
-    // What the line between them carries is part of what was measured, and must be known to be the same.
+    // What the line between them carries is part of what was measured; what neither machine tells of it is no difference.
     let lines = |host: &Host| host.nics().map(|_| host.peer_line_facts());
     let has_peer = here.peer().is_some();
     run.identity() == here.identity()

@@ -144,20 +144,25 @@ fn overall(of_link: &[Overall], comparison: &Comparison) -> String {
     };
     let figures: Vec<String> = of_link.iter().map(figure).collect();
     let shown = |overall: &&Overall| is_worse(overall.metric, overall.finding).is_some();
-    let elsewhere = of_link.iter().filter(shown).map(|overall| overall.at_another_line).max();
+    let of_lines = of_link.iter().filter(shown).filter(|overall| overall.is_of_lines());
+    let elsewhere = of_lines.map(|overall| overall.at_another_line).max();
     let moved = of_link
         .iter()
-        .filter(|overall| overall.at_another_line == 0)
+        .filter(|overall| !overall.is_of_lines())
         .find_map(|overall| is_worse(overall.metric, overall.finding));
-    let because = match (moved, comparison.unit) {
-        (None, _) if elsewhere.is_some_and(|cells| cells > 0) => format!(
-            ": that says nothing of the machine, as the line decides goodput on one side alone, or at another rate, in {}.",
-            elsewhere
-                .filter(|cells| *cells < first.cells)
-                .map_or_else(|| "all of them".to_owned(), |cells| format!("{cells} of them"))
-        ),
-        (None, _) => ".".to_owned(),
-        (Some(worse), unit) => {
+    let because = match (moved, elsewhere, comparison.unit) {
+        (None, Some(cells), _) => {
+            let of = if cells < first.cells {
+                format!("{cells} of them")
+            } else {
+                "all of them".to_owned()
+            };
+            format!(
+                ": that says nothing of the machine, as the lines differ and decide goodput in {of}."
+            )
+        }
+        (None, None, _) => ".".to_owned(),
+        (Some(worse), _, unit) => {
             let how = if worse { "slower" } else { "faster" };
             let doubt = match unit {
                 Unit::Rounds => "; of one run a side that may be its state alone",

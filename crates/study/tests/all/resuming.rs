@@ -202,18 +202,18 @@ fn only_budget_precision_rounds_and_label_may_differ() {
     longer.label = "again".to_owned();
     let mut rebooted = host.clone();
     rebooted.boot_id = model::Measured::Value("another".to_owned());
-    assert_eq!(check(&plan, &longer, &host, &rebooted), Ok(()));
+    assert_eq!(check(&plan, &longer, &host, &rebooted, &[]), Ok(()));
 
     let mut other = plan.clone();
     other.measure.window = Nanos::ms(300);
-    let error = check(&plan, &other, &host, &host).unwrap_err();
+    let error = check(&plan, &other, &host, &host, &[]).unwrap_err();
     let Differs::Plan { then, now } = &error else { panic!("{error}") };
     assert_eq!((then.as_str(), now.as_str()), ("time = \"250ms\"", "time = \"300ms\""));
     assert!(error.to_string().contains("--out") && !error.to_string().contains('\n'), "{error}");
 
     let mut upgraded = host.clone();
     upgraded.kernel = model::Measured::Value("6.9.1".to_owned());
-    let error = check(&plan, &plan, &host, &upgraded).unwrap_err();
+    let error = check(&plan, &plan, &host, &upgraded, &[]).unwrap_err();
     assert!(matches!(&error, Differs::Host { now, .. } if now.contains("6.9.1")), "{error}");
 }
 
@@ -227,13 +227,13 @@ fn a_run_between_two_machines_goes_on_only_between_the_same_two() {
     let mut rebooted = pair.clone();
     peer.boot_id = model::Measured::Value("another".to_owned());
     rebooted.receiver_host = Some(Box::new(peer.clone()));
-    assert_eq!(check(&plan, &plan, &pair, &rebooted), Ok(()));
+    assert_eq!(check(&plan, &plan, &pair, &rebooted, &[]), Ok(()));
 
     let mut upgraded = pair.clone();
     peer.kernel = model::Measured::Value("6.9.1".to_owned());
     upgraded.receiver_host = Some(Box::new(peer));
     for other in [&upgraded, &alone] {
-        let error = check(&plan, &plan, &pair, other).unwrap_err().to_string();
+        let error = check(&plan, &plan, &pair, other, &[]).unwrap_err().to_string();
         assert!(error.starts_with("the receiving end's machine differs"), "{error}");
         assert!(error.contains("peer") && !error.contains('\n'), "{error}");
     }
@@ -245,7 +245,7 @@ fn a_run_between_two_machines_goes_on_only_over_the_same_line() {
     plan.factors.set(model::Factor::Link, "ssh").unwrap();
     let card = || synthetic::nic("mlx5_core", Some(25_000));
     let then = synthetic::two_hosts(card(), card());
-    assert_eq!(check(&plan, &plan, &then, &then), Ok(()));
+    assert_eq!(check(&plan, &plan, &then, &then, &[]), Ok(()));
     let shaped = synthetic::two_hosts(synthetic::shaped(card(), 100_000_000), card());
     let other = synthetic::two_hosts(card(), synthetic::nic("ixgbe", Some(10_000)));
     for (now, told) in [
@@ -255,18 +255,18 @@ fn a_run_between_two_machines_goes_on_only_over_the_same_line() {
         ),
         (&other, "the speed of the receiver's device, Mbit/s is \"10000\", and was \"25000\""),
     ] {
-        let error = check(&plan, &plan, &then, now).unwrap_err().to_string();
+        let error = check(&plan, &plan, &then, now, &[]).unwrap_err().to_string();
         let line = format!(
             "the line differs from the run's: {told}: put the line back, or begin a new run with --out"
         );
         assert_eq!(error, line);
         // Taken away it is another line too.
-        assert!(matches!(check(&plan, &plan, now, &then), Err(Differs::Line(_))));
+        assert!(matches!(check(&plan, &plan, now, &then, &[]), Err(Differs::Line(_))));
     }
     let mut narrow = synthetic::host();
     narrow.devices.insert("lo".to_owned(), model::Measured::Value(1500));
     let local = small_plan(Some(2));
-    let error = check(&local, &local, &synthetic::host(), &narrow).unwrap_err();
+    let error = check(&local, &local, &synthetic::host(), &narrow, &[]).unwrap_err();
     assert!(error.to_string().contains("the MTU of lo is \"1500\""), "{error}");
 }
 
