@@ -72,10 +72,7 @@ pub fn answers(evidence: &Evidence<'_>, whole: &Evidence<'_>) -> Vec<Answer> {
         if !is_measured(whole) {
             Found::no_valid_trial()
         } else if main_link(whole).is_none() {
-            Found::lacking(
-                no_main_link(whole),
-                Missing::plan("copycost run --link loopback,sink").on_one_host(),
-            )
+            Found::lacking(no_main_link(whole), Missing::plan("copycost run --link loopback,sink"))
         } else {
             answer(evidence)
         }

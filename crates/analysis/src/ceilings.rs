@@ -191,7 +191,7 @@ fn kernel_copies(
     let should = crate::copies::expected(cell, mapped, &delivery);
     let expected = match side {
         ModelledSide::Sender => should.deferred.map(|deferred| should.copied_in + deferred),
-        ModelledSide::Receiver => Some(should.copied_out),
+        ModelledSide::Receiver => Ok(should.copied_out),
     };
     let audited = || {
         let audit = evidence.audits.of(cell, Audit::CopyAudit)?;
@@ -211,13 +211,14 @@ fn kernel_copies(
             }
         };
         let per_byte = copied as f64 / payload as f64;
+        let expected = expected.as_ref().ok().copied();
         (payload > 0).then_some(Copies { per_byte, audited: true, expected })
     };
-    let foreseen = || Some(Copies { per_byte: expected?, audited: false, expected });
-    audited().or_else(foreseen).ok_or(match delivery {
-        Delivery::Unforeseen(why) => why,
-        Delivery::Copied | Delivery::Left => Unforeseen::NotRecorded,
-    })
+    if let Some(audited) = audited() {
+        return Ok(audited);
+    }
+    let per_byte = expected?;
+    Ok(Copies { per_byte, audited: false, expected: Some(per_byte) })
 }
 
 /// Where a cell's workers ran, and on what memory.

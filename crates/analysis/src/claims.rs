@@ -224,8 +224,7 @@ fn not_measured(reason: Reason, missing: Missing) -> Ruling {
 fn without_main_link(whole: &Evidence<'_>) -> Ruling {
     not_measured(
         no_main_link(whole),
-        Missing::plan("the same on a link with a receiver: copycost run --link loopback,sink")
-            .on_one_host(),
+        Missing::plan("the same on a link with a receiver: copycost run --link loopback,sink"),
     )
 }
 

@@ -12,13 +12,13 @@ use crate::evidence::AuditRecords;
 
 /// Copies a payload byte by the kernel's source: into the socket (`_copy_from_iter`, net/ipv4/tcp.c and net/unix/af_unix.c), at delivery of what
 /// was passed by reference with a notification (`skb_copy_ubufs`, net/core/skbuff.c), out of the socket (`_copy_to_iter`).
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Expected {
     /// Into the socket.
     pub copied_in: f64,
-    /// Packets are copied whole: what was copied in and travels beside pages passed by reference is copied again. None where nobody
+    /// Packets are copied whole: what was copied in and travels beside pages passed by reference is copied again. Else why nobody
     /// knows beforehand what delivery does.
-    pub deferred: Option<f64>,
+    pub deferred: Result<f64, Unforeseen>,
     /// The same where no such byte does.
     pub least_deferred: f64,
     /// Out of the socket.
@@ -49,10 +49,10 @@ pub fn expected(cell: &Cell, mapped: f64, delivery: &Delivery) -> Expected {
     let is_notified = cell.send_path.capabilities().gets_notifications;
     let (deferred, least_deferred) = match delivery {
         // The kernel's own pages go to the receiver as they are.
-        _ if !cell.passes_by_reference() => (Some(0.0), 0.0),
-        Delivery::Copied if is_notified => (Some(1.0), by_reference),
-        Delivery::Copied | Delivery::Left => (Some(0.0), 0.0),
-        Delivery::Unforeseen(_) => (None, 0.0),
+        _ if !cell.passes_by_reference() => (Ok(0.0), 0.0),
+        Delivery::Copied if is_notified => (Ok(1.0), by_reference),
+        Delivery::Copied | Delivery::Left => (Ok(0.0), 0.0),
+        Delivery::Unforeseen(why) => (Err(why.clone()), 0.0),
     };
     Expected {
         copied_in: 1.0 - by_reference,
@@ -95,7 +95,10 @@ impl Step {
     pub(crate) const fn of(self, expected: &Expected) -> Option<f64> {
         match self {
             Self::In => Some(expected.copied_in),
-            Self::Deferred => expected.deferred,
+            Self::Deferred => match &expected.deferred {
+                Ok(deferred) => Some(*deferred),
+                Err(_) => None,
+            },
             Self::Out => Some(expected.copied_out),
         }
     }

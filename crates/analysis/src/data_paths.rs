@@ -83,12 +83,10 @@ fn data_path(evidence: &Evidence<'_>, estimates: &CellEstimates) -> DataPath {
     // Where nobody knows beforehand what delivery does, an audit or the completions say it.
     let told = figure(estimates, Metric::CopiedShare).map(|share| share.mean);
     let counted_deferred = audited(evidence, cell, Step::Deferred);
-    let copies_deferred = match (should.deferred.or(counted_deferred).or(told), &delivery) {
-        (Some(otherwise), _) => DeferredCopies::Known(copies(Step::Deferred, otherwise)),
-        (None, Delivery::Unforeseen(why)) => DeferredCopies::NotKnown { unforeseen: why.clone() },
-        (None, Delivery::Copied | Delivery::Left) => {
-            DeferredCopies::NotKnown { unforeseen: Unforeseen::NotRecorded }
-        }
+    let known = |why: &Unforeseen| counted_deferred.or(told).ok_or_else(|| why.clone());
+    let copies_deferred = match should.deferred.as_ref().copied().or_else(known) {
+        Ok(otherwise) => DeferredCopies::Known(copies(Step::Deferred, otherwise)),
+        Err(unforeseen) => DeferredCopies::NotKnown { unforeseen },
     };
     let counted = pages_counted(evidence, cell);
     let tally = total(evidence, cell);

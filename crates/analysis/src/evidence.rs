@@ -102,7 +102,7 @@ impl<'a> AuditRecords<'a> {
     /// The same with what would give it.
     pub(crate) fn refusal(&self, audit: Audit) -> Option<Missing> {
         let told = match audit {
-            Audit::Ceiling => !self.ceilings.is_empty(),
+            Audit::Ceiling => self.ceilings.iter().any(|ceiling| !ceiling.points.is_empty()),
             Audit::CopyAudit | Audit::Profile => {
                 let mut trials = self.audited.iter().filter(|it| it.audits.contains(&audit));
                 trials.any(|audited| why_nothing(audited, audit).is_none())
@@ -154,7 +154,11 @@ impl<'a> AuditRecords<'a> {
             let why = why_nothing(audited, audit)?;
             Some((Some(&audited.cell), audited.started_unix_ms, Missing::from(why.to_owned())))
         });
-        let reasons = refusals.chain(trials).filter(|(cell, _, _)| is_about(*cell));
+        let ceilings =
+            self.ceilings.iter().filter(|it| audit == Audit::Ceiling && it.points.is_empty());
+        let ceilings =
+            ceilings.map(|it| (None, it.started_unix_ms, Missing::from(NO_POINT.to_owned())));
+        let reasons = refusals.chain(trials).chain(ceilings).filter(|(cell, _, _)| is_about(*cell));
         reasons.max_by_key(|(_, moment, _)| *moment).map(|(_, _, why)| why)
     }
 
@@ -165,6 +169,9 @@ impl<'a> AuditRecords<'a> {
         Audit::ALL.iter().filter_map(reason).collect()
     }
 }
+
+/// Why a copying ceiling that was measured tells nothing.
+const NO_POINT: &str = "no working set of it was measured: no CPU was in use, or memory held none";
 
 fn why_nothing(audited: &Audited, audit: Audit) -> Option<&str> {
     match &audited.outcome {

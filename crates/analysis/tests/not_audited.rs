@@ -85,6 +85,7 @@ fn one_cell_that_told_something_is_enough() {
 fn an_audit_trial_that_failed_or_told_nothing_is_a_reason_too() {
     let mut audited = synthetic::audited(&plan().cells()[0]);
     audited.copies = Measured::absent("a busy register");
+    audited.calls = Measured::absent("a busy register");
     let nothing = explained(vec![Record::Audit(Box::new(audited.clone()))]);
     assert_eq!(nothing.why_not_audited(Audit::CopyAudit), Some("a busy register"));
     audited.outcome =
@@ -139,6 +140,17 @@ fn none_counted(copies: &mut CopyCounts) {
     copies.functions.clear();
 }
 
+/// Audit trials of every cell in which neither a copy nor a call was counted.
+fn told_nothing() -> Vec<Record> {
+    let mut records = audited_with(none_counted);
+    for record in &mut records {
+        if let Record::Audit(audited) = record {
+            audited.calls = Measured::absent("raw_syscalls:sys_enter: EACCES");
+        }
+    }
+    records
+}
+
 /// What is asked for where something stayed open.
 fn asked_for(explained: &Explained) -> Vec<Missing> {
     let answers = explained.answers.iter().flat_map(|answer| &answer.would_answer);
@@ -162,10 +174,19 @@ fn an_audit_that_counted_nothing_is_warned_of_with_its_reason() {
         of.into_iter().map(|it| (it.audit, it.why)).collect::<Vec<_>>()
     };
     let why = "kprobes are not built into this kernel".to_owned();
-    assert_eq!(of_which(audited_with(none_counted)), [(Audit::CopyAudit, why)]);
+    assert_eq!(of_which(told_nothing()), [(Audit::CopyAudit, why)]);
     let refused = vec![refused(Audit::Ceiling, None, "no memory", 1)];
     let why = "ceiling: no memory; run as root".to_owned();
     assert_eq!(of_which(refused), [(Audit::Ceiling, why)]);
+    // Calls decide their law without any copy.
+    let calls_alone = || audited_with(none_counted);
+    let law_of_calls = |audits| {
+        let laws = explained(audits).laws;
+        laws.into_iter().find(|law| law.id == 2).unwrap().state
+    };
+    assert_eq!(warned(calls_alone()), None);
+    assert_eq!(law_of_calls(calls_alone()), LawState::Holds);
+    assert_eq!(law_of_calls(told_nothing()), LawState::Undecidable);
     // One figure is something, and what nobody asked for is no loss.
     let counts_out = |copies: &mut CopyCounts| {
         let copied_out = copies.copied_out.clone();
@@ -189,6 +210,7 @@ fn nobody_who_has_just_audited_is_told_to_audit() {
         copied_in.bytes = copied_in.bytes / 2 + 1000;
     };
     for (audits, because) in [
+        (told_nothing(), "kprobes are not built into this kernel"),
         (audited_with(none_counted), "kprobes are not built into this kernel"),
         (vec![refused(Audit::CopyAudit, None, "no CAP_BPF", 1)], "no CAP_BPF"),
         (audited_with(eliminated), "copied in told by elimination alone"),

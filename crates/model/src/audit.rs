@@ -40,9 +40,11 @@ impl Audited {
     /// audit trial.
     pub fn reason(&self, audit: Audit) -> Option<&str> {
         match audit {
-            Audit::CopyAudit => match &self.copies {
-                Measured::Value(copies) => copies.why_nothing(),
-                Measured::Absent { absent } => Some(absent),
+            Audit::CopyAudit => match (&self.copies, &self.calls) {
+                // Its calls decide a law of their own.
+                (_, Measured::Value(_)) => None,
+                (Measured::Value(copies), Measured::Absent { .. }) => copies.why_nothing(),
+                (Measured::Absent { absent }, Measured::Absent { .. }) => Some(absent),
             },
             Audit::Profile => self.profile.reason(),
             Audit::Ceiling => None,

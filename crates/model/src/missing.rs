@@ -40,12 +40,15 @@ impl Missing {
         Self { what: what.into(), ..Self::default() }
     }
 
-    /// Cells that this plan has not: the command that measures them.
+    /// Cells that this plan has not: the command that measures them. One that names a link is of one machine, as no other goes beside
+    /// `--peer`.
     pub fn plan(command: impl Into<String>) -> Self {
-        Self { what: "another plan".to_owned(), unlock: command.into(), ..Self::default() }
+        let unlock = command.into();
+        let is_of_one_host = unlock.contains("--link");
+        Self { what: "another plan".to_owned(), unlock, is_of_one_host, ..Self::default() }
     }
 
-    /// The same, as a command that measures on one machine alone.
+    /// The same of a command that names no link, as one that measures on one machine alone.
     #[must_use]
     pub fn on_one_host(self) -> Self {
         Self { is_of_one_host: true, ..self }
@@ -147,6 +150,11 @@ mod tests {
         let plan = || Missing::plan("copycost run --sizes 64");
         assert_eq!(told(plan()), "copycost run --peer h --sizes 64");
         assert_eq!(told(plan().on_one_host()), "on this machine alone: copycost run --sizes 64");
+        // No other link goes beside --peer, whoever asks for one.
+        for command in ["copycost run --link loopback,sink", "copycost run --sizes 64 --link=veth"]
+        {
+            assert_eq!(told(Missing::plan(command)), format!("on this machine alone: {command}"));
+        }
         assert_eq!(told(Missing::rounds()), "--resume with more --max-time");
     }
 

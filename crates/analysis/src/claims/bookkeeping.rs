@@ -165,8 +165,7 @@ fn against_the_copy(
     let own: Vec<CopyingTime> = match times(whole, first).collect() {
         Ok(own) => own,
         Err(why) => {
-            let ask =
-                whole.audits.or_why(Audit::Profile, "a profile", Missing::plan(PLAN).on_one_host());
+            let ask = whole.audits.or_why(Audit::Profile, "a profile", Missing::plan(PLAN));
             return ruling.then(counter, Shown::NotMeasured, [*why]).lacks(ask);
         }
     };
@@ -209,7 +208,7 @@ fn without_the_copy(
     };
     if !into_sink && (off.is_empty() || !off.iter().all(|c| c.is_above(1.0))) {
         let shown = if off.is_empty() { Shown::NotMeasured } else { Shown::Unclear };
-        return ruling.then(intervention, shown, [seen]).lacks(Missing::plan("copycost run --link loopback,sink, or --so-zerocopy on,off --sizes 64,512: a link on which zero-copy copies nothing, or the option as an intervention").on_one_host());
+        return ruling.then(intervention, shown, [seen]).lacks(Missing::plan("copycost run --link loopback,sink, or --so-zerocopy on,off --sizes 64,512: a link on which zero-copy copies nothing, or the option as an intervention"));
     }
     // With packets alike and nothing copied, all that zerocopy costs more is of pages and notifications, system calls and
     // waiting for them included, which the profile has under other names.
@@ -240,7 +239,6 @@ fn packets_alike(smallest: &Smallest) -> Missing {
     Missing::plan(
         "copycost run --link loopback,sink --send sendmsg,zerocopy --fields 1 --nodelay on --sizes 64,512 --threads 1 --audits profile, as root: each message is a packet of its own on both paths",
     )
-    .on_one_host()
 }
 
 fn is_below_one(over: Option<Estimate>) -> bool {

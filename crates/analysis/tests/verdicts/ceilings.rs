@@ -246,7 +246,9 @@ fn without_a_ceiling_or_a_cell_nothing_is_decided() {
     let empty =
         Record::Ceiling(Ceiling { started_unix_ms: 1, spent_ns: Nanos(0), points: Vec::new() });
     let law = with_ceiling(run(one_thread(), |_, trial| trial), empty).law(8);
-    misses(&law.would_decide, "another plan", "--audits ceiling");
+    // Who has asked for it is not told to.
+    misses(&law.would_decide, "a copying ceiling", "no working set of it was measured");
+    assert!(!law.would_decide[0].to_string().contains("--audits"), "{law:#?}");
     let nothing = run(one_thread(), |_, trial| trial.failed(FailureKind::EndLost, "it died"));
     let law = with_ceiling(nothing, ceiling(1.0)).law(8);
     assert_eq!((law.state, law.compared), (LawState::Undecidable, 0), "{law:#?}");
