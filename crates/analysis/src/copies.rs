@@ -8,7 +8,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::delivery::{Delivery, Unforeseen};
-use crate::evidence::AuditRecords;
+use crate::evidence::{AuditRecords, Evidence};
+use crate::reason::Reason;
 
 /// Copies a payload byte by the kernel's source: into the socket (`_copy_from_iter`, net/ipv4/tcp.c and net/unix/af_unix.c), at delivery of what
 /// was passed by reference with a notification (`skb_copy_ubufs`, net/core/skbuff.c), out of the socket (`_copy_to_iter`).
@@ -174,6 +175,21 @@ impl NotCounted {
     fn quoted(text: &str) -> Self {
         Self::Quoted { text: text.to_owned() }
     }
+
+    /// What an audit that was made lacks; none where there was none of the cell.
+    fn because(&self) -> Option<String> {
+        Some(match self {
+            Self::Eliminated => "told by elimination alone".to_owned(),
+            Self::TrialFailed { why: text } | Self::Quoted { text } => {
+                format!("not counted: {text}")
+            }
+            Self::NoByte => "not counted: no byte was sent".to_owned(),
+            Self::Unforeseen { .. } => {
+                "counted, and nobody knows beforehand what it should be".to_owned()
+            }
+            Self::NotAudited { .. } => return None,
+        })
+    }
 }
 
 impl PerByte {
@@ -189,15 +205,19 @@ impl PerByte {
 /// How a copy audit is called where it is missing.
 pub(crate) const AUDIT: &str = "a copy audit";
 
-/// A copy audit that counts both what is copied in and what is copied at delivery. Where this run had one, why that did not: who
-/// has just audited is not told to.
-pub(crate) fn copy_audit(audits: &AuditRecords<'_>) -> Missing {
+/// A copy audit that counts what is lacking: the first step that this run's did not count of the cells in question, and why. Who has
+/// just audited is not told to; between two hosts no audit counts both ends.
+pub(crate) fn copy_audit(evidence: &Evidence<'_>, lacking: Option<(Step, &NotCounted)>) -> Missing {
+    let audits = evidence.audits;
+    if evidence.host.peer().is_some() {
+        return audits.or_why(Audit::CopyAudit, AUDIT, both_audits());
+    }
     let audit = Missing::of_itself(AUDIT);
     if !audits.has_tried(Audit::CopyAudit) {
         return audit.unlocked_by("copycost run --audits copy-audit, as root");
     }
-    let ask = match first_not_counted(audits) {
-        Some(why) => audit.because(why).unlocked_by(
+    let ask = match lacking.and_then(|(step, why)| Some((step, why.because()?))) {
+        Some((step, why)) => audit.because(format!("{} {why}", step.words())).unlocked_by(
             "the same run on a kernel with kprobes or fentry and a CPU with breakpoint registers",
         ),
         None => audit
@@ -207,35 +227,19 @@ pub(crate) fn copy_audit(audits: &AuditRecords<'_>) -> Missing {
     audits.or_why(Audit::CopyAudit, AUDIT, ask)
 }
 
-/// A copy audit that agrees with itself, where this run had one that does not.
-pub(crate) fn idle_audit(audits: &AuditRecords<'_>) -> Missing {
-    let has_told = audits.has_tried(Audit::CopyAudit) && audits.refusal(Audit::CopyAudit).is_none();
-    if !has_told {
-        return copy_audit(audits);
-    }
+/// A copy audit that agrees with itself, where this run counted what does not.
+pub(crate) fn idle_audit() -> Missing {
     Missing::of_itself("a copy audit of an idle machine")
         .because("this run's counts are not whole copies a byte, or not those of the completions")
         .unlocked_by("the same run while nothing else runs, on a kernel with kprobes or fentry and a CPU with breakpoint registers")
 }
 
-/// What the last audit trials lack of copies in and at delivery: the first reason.
-fn first_not_counted(audits: &AuditRecords<'_>) -> Option<String> {
-    let last =
-        audits.all_of(Audit::CopyAudit).filter_map(|(audited, last)| last.then_some(audited));
-    let lacking = |audited: &Audited| {
-        [Step::In, Step::Deferred].into_iter().find_map(|step| {
-            let why = match per_byte(audited, step).and_then(PerByte::decided).err()? {
-                NotCounted::Eliminated => "told by elimination alone".to_owned(),
-                NotCounted::TrialFailed { why } => format!("not counted: {why}"),
-                NotCounted::Quoted { text } => format!("not counted: {text}"),
-                NotCounted::NoByte
-                | NotCounted::NotAudited { .. }
-                | NotCounted::Unforeseen { .. } => "not counted: no byte was sent".to_owned(),
-            };
-            Some(format!("{} {why}", step.words()))
-        })
-    };
-    last.map(lacking).find_map(|lacking| lacking)
+/// The first step that was not counted, among reasons.
+pub(crate) fn lacking(reasons: &[Reason]) -> Option<(Step, &NotCounted)> {
+    reasons.iter().find_map(|reason| {
+        let Reason::StepNotCounted { step, why } = reason else { return None };
+        Some((*step, why))
+    })
 }
 
 /// Of a run between two hosts: an audit counts in the kernel of the host that runs it, and no run has those of both.

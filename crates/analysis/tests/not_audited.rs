@@ -237,3 +237,32 @@ fn a_profile_or_a_ceiling_that_was_refused_gives_its_reason_where_a_law_waits_fo
     let expected = Missing::of_itself("a copying ceiling").because("no memory");
     assert_eq!(refused, [expected.unlocked_by("run as root")]);
 }
+
+#[test]
+fn what_is_asked_for_is_about_the_paths_and_the_step_that_are_in_question() {
+    let uncounted = |audits: Vec<Record>| {
+        let change = |mut record: Record| {
+            let Record::Audit(audited) = &mut record else { panic!("no audit trial") };
+            let path = audited.cell.send_path;
+            let Measured::Value(copies) = &mut audited.copies else { panic!("no copies") };
+            if path == SendPath::Send {
+                copies.copied_out = Measured::absent("no probe of the way out");
+            } else if path == SendPath::Zerocopy {
+                copies.copied_in = Measured::absent("no probe of zerocopy");
+            } else {
+                copies.copied_in = Measured::absent("no probe of sendmsg");
+            }
+            record
+        };
+        explained(audits.into_iter().map(change).collect())
+    };
+    let mut audits = synthetic::audits(&plan());
+    // What comes first in the journal is no better.
+    audits.reverse();
+    let told = uncounted(audits);
+    let of_answer = &told.answers[0].would_answer;
+    assert_eq!(of_answer[0].because, "copied out not counted: no probe of the way out");
+    let of_claim = |number: usize| &told.claims[number - 1].would_decide;
+    assert_eq!(of_claim(2)[0].because, "copied in not counted: no probe of sendmsg");
+    assert!(of_claim(1).is_empty(), "{:#?}", of_claim(1));
+}

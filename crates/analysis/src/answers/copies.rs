@@ -3,9 +3,9 @@
 use model::{Audit, Cell, Missing, SendPath};
 
 use super::{AnswerFinding, CopiesInAll, Found, Saves, is_measured};
-use crate::audited::of_path;
+use crate::audited::{not_counted, of_path};
 use crate::comparisons::{completions, copied_shares, of_moments, paths, paths_asked};
-use crate::copies::{NotCounted, Step, copy_audit, per_byte};
+use crate::copies::{NotCounted, PerByte, Step, copy_audit, lacking, per_byte};
 use crate::evidence::Evidence;
 use crate::metric::Metric;
 use crate::operands::OfPath;
@@ -25,18 +25,27 @@ pub(super) fn q0(main: &Evidence<'_>, whole: &Evidence<'_>) -> Found {
     });
     of_send.truncate(1);
     let total = of_send.first().map_or(CopiesInAll::Unclear, in_all);
-    let lacking = of_send.iter().flat_map(|seen| {
+    let reasons = of_send.iter().flat_map(|seen| {
         let steps = Step::ALL.into_iter().filter(|step| seen.of(*step).is_none());
         steps.map(|step| Reason::StepNotCounted { step, why: why_not(whole, seen, step) })
     });
-    let not_counted = lacking.collect();
+    let reasons = reasons.collect();
     let completions = completions(main);
-    let finding = AnswerFinding::Copies { total, counted: of_send, not_counted, completions };
+    let ask = match of_send.first() {
+        Some(seen) => {
+            let undecided = Step::ALL.into_iter().find(|step| seen.decided(*step).is_none());
+            let why = undecided.map(|step| (step, why_not(whole, seen, step)));
+            copy_audit(whole, why.as_ref().map(|(step, why)| (*step, why)))
+        }
+        None => copy_audit(whole, lacking(&not_counted(whole, SendPath::A1))),
+    };
+    let finding =
+        AnswerFinding::Copies { total, counted: of_send, not_counted: reasons, completions };
     if matches!(total, CopiesInAll::Two | CopiesInAll::NotTwo) {
         let others = ["another kernel", "a network card between the ends"];
         return Found::answered(finding, others.map(Missing::of_itself));
     }
-    Found::open(finding, copy_audit(whole.audits))
+    Found::open(finding, ask)
 }
 
 /// Whether an audit counted anything of any path.
@@ -60,11 +69,14 @@ fn in_all(seen: &OfPath) -> CopiesInAll {
     }
 }
 
-/// Why a step of a path on a link was not counted.
+/// Why a step of a path on a link was not counted, or what was decides nothing.
 fn why_not(whole: &Evidence<'_>, of: &OfPath, step: Step) -> NotCounted {
     let mut cells = whole.cells_of(of.path).filter(|cell| cell.link == of.link);
     cells
-        .find_map(|cell| per_byte(whole.audits.of(cell, Audit::CopyAudit)?, step).err())
+        .find_map(|cell| {
+            let audited = whole.audits.of(cell, Audit::CopyAudit)?;
+            per_byte(audited, step).and_then(PerByte::decided).err()
+        })
         .unwrap_or(NotCounted::NotAudited { why: None })
 }
 

@@ -5,7 +5,7 @@ use model::{Audit, Cell, Link, SendPath};
 use super::{Reason, Reference, Ruling, Shown, copies, copy_audit, effect, paths};
 use crate::audited::{is_near, not_audited, not_counted, of_path, push_new};
 use crate::comparisons::{completions, copied_shares, crossed, crossovers};
-use crate::copies::{PerByte, Step, idle_audit, of_cell};
+use crate::copies::{PerByte, Step, idle_audit, lacking, of_cell};
 use crate::evidence::Evidence;
 use crate::metric::Metric;
 use crate::on_link::main_link;
@@ -19,12 +19,13 @@ pub(super) fn c1(_main: &Evidence<'_>, whole: &Evidence<'_>) -> Ruling {
     let on_way: Vec<_> = seen.iter().filter_map(OfPath::on_the_way_out).collect();
     if on_way.is_empty() {
         let why = not_counted(whole, SendPath::A1);
-        return effect(Shown::NotMeasured, why).lacks(copy_audit(whole.audits));
+        let ask = copy_audit(whole, lacking(&why));
+        return effect(Shown::NotMeasured, why).lacks(ask);
     }
     let all = |copies: f64| on_way.iter().all(|seen| seen.is(copies));
     let cited: Vec<Reference> = seen.iter().map(OfPath::reference).collect();
     effect(Shown::by(all(1.0), all(2.0)), [Reason::Copies { of: seen }])
-        .lacks(idle_audit(whole.audits))
+        .lacks(idle_audit())
         .from(cited)
 }
 
@@ -72,9 +73,8 @@ pub(super) fn c2(main: &Evidence<'_>, whole: &Evidence<'_>) -> Ruling {
     let cited: Vec<Reference> = both.iter().map(OfPath::reference).collect();
     // What is not copied in may be copied at delivery.
     let shown = Shown::by(fewer + other == 0, same_or_more + other == 0 && in_alone == 0);
-    effect(shown, [Reason::Copies { of: both }].into_iter().chain(why))
-        .lacks(idle_audit(whole.audits))
-        .from(cited)
+    let ask = if in_alone > 0 { copy_audit(whole, lacking(&why)) } else { idle_audit() };
+    effect(shown, [Reason::Copies { of: both }].into_iter().chain(why)).lacks(ask).from(cited)
 }
 
 /// Copies per byte as a whole number, where they are near one.
@@ -98,7 +98,7 @@ pub(super) fn c3(main: &Evidence<'_>, whole: &Evidence<'_>) -> Ruling {
     let supported = copied.is(0.0) && marked.is_none_or(|(_, most)| most <= 0.0);
     let cited = [seen.reference(), Reference::law(3)];
     let seen = [Reason::Copies { of: vec![seen] }, completions(main)];
-    effect(Shown::by(refuted, supported), seen).lacks(idle_audit(whole.audits)).from(cited)
+    effect(Shown::by(refuted, supported), seen).lacks(idle_audit()).from(cited)
 }
 
 /// The claim is of goodput, so a link with a receiver alone decides it. What the sink has is the sender's side of the

@@ -4,7 +4,9 @@ use model::values::Fields;
 use model::{Factor, SendPath};
 
 use super::{Missing, PartKind, Reason, Reference, Ruling, Shown, copy_audit, effect};
+use crate::audited::not_counted;
 use crate::comparisons::{completions, copied_shares, paths, unmeasured};
+use crate::copies::lacking;
 use crate::evidence::{Evidence, figure};
 use crate::metric::Metric;
 use crate::operands::Compared;
@@ -22,6 +24,7 @@ pub(super) fn c2(evidence: &Evidence<'_>, not_counted: Vec<Reason>) -> Ruling {
     all.retain(|c| !c.oversubscribed.is_so());
     let (one, more): (Vec<Compared>, Vec<Compared>) =
         all.into_iter().partition(|c| c.cell.fields == Fields::ONE);
+    let ask = copy_audit(evidence, lacking(&not_counted));
     let counter = Ruling::of(PartKind::Counter, Shown::NotMeasured, not_counted);
     if one.is_empty() {
         let fields = "copycost run --send send,sendmsg --fields 1,8 --sizes 4KiB,64KiB --threads 1";
@@ -34,7 +37,7 @@ pub(super) fn c2(evidence: &Evidence<'_>, not_counted: Vec<Reason>) -> Ruling {
         };
         return counter
             .then(PartKind::Intervention, Shown::NotMeasured, [seen])
-            .lacks(copy_audit(evidence.audits))
+            .lacks(ask)
             .lacks(Missing::plan(fields));
     }
     let alike = one.iter().all(|c| c.finding == Finding::Equivalent);
@@ -44,7 +47,7 @@ pub(super) fn c2(evidence: &Evidence<'_>, not_counted: Vec<Reason>) -> Ruling {
     let seen = seen.into_iter().flatten();
     counter
         .then(PartKind::Intervention, Shown::by(saves_calls, false), seen)
-        .lacks(copy_audit(evidence.audits))
+        .lacks(ask)
         .from(names(&one, metric))
         .from(names(&more, metric))
 }
@@ -61,7 +64,7 @@ pub(super) fn c3(evidence: &Evidence<'_>) -> Ruling {
         estimates.cell.passes_by_reference() && figure(estimates, metric).is_some()
     });
     effect(Shown::by(least > 0.0, most <= 0.0), seen)
-        .lacks(copy_audit(evidence.audits))
+        .lacks(copy_audit(evidence, lacking(&not_counted(evidence, SendPath::A3))))
         .from(cells.map(|e| Reference::Figure { metric, cell: e.cell.clone() }))
         .from([Reference::law(3)])
 }

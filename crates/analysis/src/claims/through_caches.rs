@@ -13,7 +13,7 @@ use crate::comparisons::{
     completions, copied_shares, counters_remedy, of_moments, path_twins, unmeasured,
     with_a_cpu_each,
 };
-use crate::copies::{Step, idle_audit, of_cell};
+use crate::copies::{Step, idle_audit, lacking, of_cell};
 use crate::copying_time::still_copied;
 use crate::evidence::Evidence;
 use crate::metric::Metric;
@@ -98,11 +98,15 @@ fn by_misses(evidence: &Evidence<'_>, copied: Ruling, nothing_is: Shown) -> Ruli
     let copying = [SendPath::A1, SendPath::A2];
     let (compared, _) = with_a_cpu_each(copying.into_iter().flat_map(twins).collect());
     let fewest = compared.iter().all(|c| c.is_below(1.0));
+    let audited = of_path(evidence, SendPath::A3);
+    let is_counted = audited.iter().any(|seen| seen.on_the_way_out().is_some());
     let missing = match nothing_is {
         Shown::Yes if compared.is_empty() => counters_remedy(evidence, misses, "llc-misses"),
         Shown::Yes => Missing::rounds(),
-        Shown::NotMeasured => copy_audit(evidence.audits),
-        Shown::No | Shown::Unclear | Shown::NotApplicable => idle_audit(evidence.audits),
+        Shown::No | Shown::Unclear | Shown::NotApplicable if is_counted => idle_audit(),
+        Shown::NotMeasured | Shown::No | Shown::Unclear | Shown::NotApplicable => {
+            copy_audit(evidence, lacking(&not_counted(evidence, SendPath::A3)))
+        }
     };
     if compared.is_empty() {
         let [send, sendmsg] = copying;

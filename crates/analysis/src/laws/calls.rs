@@ -137,7 +137,7 @@ fn copy_audit_of_calls(evidence: &Evidence<'_>, why_not: Option<String>) -> Miss
         Some(why) if audits.has_tried(Audit::CopyAudit) => {
             audits.or_why(Audit::CopyAudit, AUDIT, Missing::of_itself(AUDIT).because(why))
         }
-        Some(_) | None => copy_audit(audits),
+        Some(_) | None => copy_audit(evidence, None),
     }
 }
 

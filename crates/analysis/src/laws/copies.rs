@@ -9,7 +9,7 @@ use model::{Audit, Measured, saturating_sum};
 use super::calls::breach;
 use super::reason::{Counted, Figure, LawReason, PathOnLink, Source, Wrong};
 use super::{decided, undecidable};
-use crate::copies::{NotCounted, PerByte, Step, both_audits, copy_audit, expected_of, per_byte};
+use crate::copies::{NotCounted, PerByte, Step, copy_audit, expected_of, per_byte};
 use crate::delivery::Delivery;
 use crate::evidence::Evidence;
 use crate::laws::law::Law;
@@ -110,10 +110,11 @@ pub(super) fn copies(evidence: &Evidence<'_>) -> Law {
     }
     reasons.extend(missing);
     if broken.is_empty() && !is_whole {
-        let missing = match evidence.host.peer() {
-            Some(_) => both_audits(),
-            None => copy_audit(evidence.audits),
-        };
+        let lacking = reasons.iter().find_map(|reason| {
+            let LawReason::StepNotCounted { step, why, .. } = reason else { return None };
+            Some((*step, why))
+        });
+        let missing = copy_audit(evidence, lacking);
         return undecidable(COPIES, reasons, missing);
     }
     decided(COPIES, compared, reasons, broken)

@@ -7,15 +7,15 @@ use analysis::findings::{BreakdownSide, DataPath, DeferredCopies, ModelledSide, 
 use analysis::laws::law::LawState;
 use analysis::laws::reason::{LawReason, Source};
 use analysis::reason::Reason;
-use model::audit::{Audited, Ceiling, CeilingPoint, OTHER_HOST};
+use model::audit::{Audited, Ceiling, CeilingPoint, OTHER_HOST, RefusedAudit};
 use model::host::Host;
 use model::nic::Nic;
 use model::record::Record;
-use model::{Factor, Link, Measured, Nanos, SendPath};
+use model::{Audit, Factor, Link, Measured, Missing, Nanos, SendPath};
 use synthetic::{nic, two_hosts};
 
 use crate::laws::{compared, is};
-use crate::made::{Run, plan, run};
+use crate::made::{Run, misses, plan, run};
 
 /// A card whose line is known.
 fn card() -> Nic {
@@ -128,6 +128,47 @@ fn copies_of_the_other_end_are_missing_and_those_here_may_break_the_law() {
             }
         )
     });
+}
+
+#[test]
+fn what_an_audit_here_cannot_count_is_asked_of_a_run_that_has_both_ends() {
+    let beside = |run: &Run, number: usize| {
+        let asked = run.claim(number).would_decide;
+        assert!(asked.iter().all(|it| !it.to_string().contains("kprobes")), "{asked:#?}");
+        misses(&asked, "a copy audit of both ends of one run", "--link veth");
+    };
+    let there = audited_here(between(card(), card(), 0.0), false);
+    let one_kernel = audited_here(between(card(), card(), 0.0), true).with_audits(|audited| {
+        if let Measured::Value(copies) = &mut audited.copies {
+            copies.deferred = Measured::absent("the other end may run under this very kernel");
+        }
+    });
+    for run in [&there, &one_kernel] {
+        beside(run, 1);
+        let answer = run.answer(0);
+        misses(&answer.would_answer, "a copy audit of both ends of one run", "--link veth");
+    }
+    beside(&there, 2);
+    // That send copies in twice says nothing of what neither audit counted at delivery.
+    let twice = one_kernel.with_audits(|audited| {
+        if audited.cell.send_path == SendPath::Send
+            && let Measured::Value(copies) = &mut audited.copies
+            && let Measured::Value(copied) = &mut copies.copied_in
+        {
+            copied.bytes *= 2;
+        }
+    });
+    beside(&twice, 2);
+    // A refusal has its own reason and step.
+    let refused = Missing::of_itself("copy-audit").because("no CAP_BPF").unlocked_by("run as root");
+    let mut run = between(card(), card(), 0.0);
+    run.records.push(Record::AuditRefused(Box::new(RefusedAudit {
+        audit: Audit::CopyAudit,
+        cell: None,
+        started_unix_ms: 1,
+        refusal: refused,
+    })));
+    misses(&run.claim(1).would_decide, "a copy audit", "no CAP_BPF");
 }
 
 /// Whether the completions' marks are as they should be.
@@ -295,4 +336,30 @@ fn claims_about_one_machine_are_not_judged_by_a_run_between_two() {
     assert!(unlocks(3).starts_with("on this machine alone: copycost run --send"), "{}", unlocks(3));
     let moved = unlocks(10);
     assert!(moved.starts_with("copycost run --peer user@server --sizes"), "{moved}");
+}
+
+#[test]
+fn no_other_link_is_asked_for_beside_a_peer() {
+    let plan = plan(&[
+        (Factor::Threads, "1"),
+        (Factor::Link, "ssh"),
+        (Factor::Send, "send,sendmsg,zerocopy"),
+        (Factor::Message, "512,4KiB"),
+    ]);
+    let mut run = run(plan, |cell, trial| {
+        let is_dear = cell.send_path == SendPath::Zerocopy;
+        trial.ends_cpu_ns_per_kib(if is_dear { 1_800.0 } else { 900.0 })
+    })
+    .on(|host| *host = two_hosts(card(), card()));
+    run.plan.set_peer(&[("peer", "user@server".to_owned())]).unwrap();
+    let told = run.explained();
+    let answers = told.answers.iter().flat_map(|it| it.would_answer.iter().chain(&it.would_change));
+    let laws = told.laws.iter().flat_map(|it| &it.would_decide);
+    let claims = told.claims.iter().flat_map(|it| &it.would_decide);
+    let links: Vec<&Missing> =
+        answers.chain(laws).chain(claims).filter(|it| it.unlock.contains("--link")).collect();
+    assert!(links.iter().any(|it| it.unlock.contains("run --link loopback,sink")), "{links:#?}");
+    for asked in links {
+        assert!(!asked.unlock.contains("--peer"), "{asked:#?}");
+    }
 }
