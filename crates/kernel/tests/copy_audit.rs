@@ -204,6 +204,7 @@ fn every_page_that_is_sent_by_reference_is_counted_as_pinned() {
             && count.thread == Thread::Worker
     });
     let pages: u64 = of.map(|count| count.bytes).sum();
-    // The buffer lies on 98 or 99 pages of 4 KiB; one that two sends or two packets share is taken by each.
-    assert!((98..=150).contains(&pages), "{pages}");
+    // One that two sends or two packets share is taken by each: 98 or 99 pages of 4 KiB came to 150 at most, 25 or 26 of 16 KiB to 37.
+    let whole = BYTES.div_ceil(kernel::process::page_size()) as u64;
+    assert!((whole..=whole + 52).contains(&pages), "{pages} of {whole}");
 }
