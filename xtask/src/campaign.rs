@@ -1,6 +1,7 @@
 //! Attacks on the program that can be repeated: it is killed, raced, fed records and words that nobody wrote, and tempted with
 //! links, from one seed and within a time. A table tells what was tried and what failed.
 
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -181,12 +182,33 @@ fn parse(words: &[String]) -> Result<Options, String> {
     Ok(options)
 }
 
+/// Whether SIGINT is ignored by a process of this status (proc_pid_status(5)): bit n - 1 of its mask is signal n.
+fn ignores_interrupts(status: &str) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask & 0b10 != 0)
+}
+
+/// Starts this task again with SIGINT as usual where it is ignored, as by the background jobs of a shell's script: what is
+/// attacked would inherit that, and Ctrl-C would end nothing.
+fn heed_interrupts() -> Result<(), String> {
+    let status = fs::read_to_string("/proc/self/status").map_err(|why| why.to_string())?;
+    if !ignores_interrupts(&status) {
+        return Ok(());
+    }
+    let own = std::env::current_exe().map_err(|why| why.to_string())?;
+    let mut again = Command::new("env");
+    again.arg("--default-signal=INT").arg(own).args(std::env::args_os().skip(1));
+    Err(format!("env --default-signal=INT: {}; start the task in the foreground", again.exec()))
+}
+
 /// Attacks for so long, and tells what came of it.
 ///
 /// # Errors
 /// What failed, or what could not be tried.
 pub(crate) fn run(words: &[String]) -> Result<String, String> {
     let options = parse(words)?;
+    heed_interrupts()?;
     let program = fs::canonicalize(&options.program).map_err(|why| {
         format!("{}: {why}; build it: cargo build --release", options.program.display())
     })?;
@@ -242,6 +264,15 @@ mod tests {
     fn ended(status: i32, error: &str) -> Output {
         let status = ExitStatus::from_raw(status);
         Output { status, stdout: Vec::new(), stderr: error.as_bytes().to_vec() }
+    }
+
+    #[test]
+    fn ignored_interrupts_are_read_from_the_mask() {
+        let status = |mask: &str| format!("Name:\tsh\nSigBlk:\t0000000000000002\nSigIgn:\t{mask}\n");
+        assert!(ignores_interrupts(&status("0000000000000006")));
+        // SIGHUP and SIGQUIT alone.
+        assert!(!ignores_interrupts(&status("0000000000000005")));
+        assert!(!ignores_interrupts(""));
     }
 
     #[test]
