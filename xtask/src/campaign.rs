@@ -268,7 +268,8 @@ mod tests {
 
     #[test]
     fn ignored_interrupts_are_read_from_the_mask() {
-        let status = |mask: &str| format!("Name:\tsh\nSigBlk:\t0000000000000002\nSigIgn:\t{mask}\n");
+        let status =
+            |mask: &str| format!("Name:\tsh\nSigBlk:\t0000000000000002\nSigIgn:\t{mask}\n");
         assert!(ignores_interrupts(&status("0000000000000006")));
         // SIGHUP and SIGQUIT alone.
         assert!(!ignores_interrupts(&status("0000000000000005")));

@@ -338,8 +338,8 @@ impl<'a> Reading<'a> {
     }
 
     /// Busy time less what the same CPUs do in the same time with both ends idle, over what was received in that
-    /// time at the trial's goodput. On a machine that does much else this may fall below 0; it is not left out for
-    /// that, as only the high ones of such figures would remain.
+    /// time at the trial's goodput. Where this falls below 0 it is not left out for that, as only the high ones of such
+    /// figures would remain; where others use much of the CPUs before the ends run, no trial beside that baseline has it.
     ///
     /// Busy is all that is not the idle loop, so that softirqs are in it whichever thread, idle or not, they came upon;
     /// only `cpuidle` in a guest counts those that wake an idle CPU as idle. `aside` is what is left out of it, in ns a ns.
@@ -395,7 +395,7 @@ pub(crate) fn machine_ns_there(machine: &Machine) -> Result<MachineNs, String> {
 /// reading, or else as at the round's beginning.
 ///
 /// # Errors
-/// Either was not read, or over no time; or others use the CPUs too much beside a series.
+/// Either was not read, or over no time; or others use the CPUs too much with both ends idle.
 fn machine_ns(
     machine: &Machine,
     of_round: Option<&Measured<CpuBusy>>,
@@ -412,7 +412,7 @@ fn machine_ns(
     let other = other.and_then(|other| baseline_ns(other, busy).ok());
     let span = busy.span_ns.0 as f64 * busy.cpus.len() as f64;
     let usual = (baseline + other.unwrap_or(baseline)) / 2.0 / span;
-    if machine.idle.is_some() && usual > OTHERS {
+    if usual > OTHERS {
         return Err(format!(
             "other programs used {:.0} % of the CPUs with both ends idle, and which part of that they left to the ends cannot be told",
             usual * 100.0

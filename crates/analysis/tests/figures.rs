@@ -123,10 +123,23 @@ fn busy_time_is_charged_less_the_idle_baseline_and_scaled_to_the_bytes_of_its_sp
     );
 
     // Busier when idle than now: the figure is not left out, or only the high ones would remain.
-    let mut other_load = idle.clone();
-    other_load.busy_ns = vec![300_000_000; 8];
-    let below = value(Metric::MachineCpuNsPerKib, &trial, Some(&Measured::Value(other_load)));
-    close(&below, -160e6 / 97_656.25);
+    let other_load = |busy_ns| {
+        let idle = Measured::Value(CpuBusy { busy_ns: vec![busy_ns; 8], ..idle.clone() });
+        value(Metric::MachineCpuNsPerKib, &trial, Some(&idle))
+    };
+    close(&other_load(90_000_000), 8e6 / 97_656.25);
+    // What others had before, they may have left to the ends: of a trial on a busy machine nothing is known, whatever it came to.
+    let busy = other_load(300_000_000);
+    assert!(busy.reason().unwrap().starts_with("other programs used 30 % of the CPUs"), "{busy:?}");
+
+    let mut quiet = trial.clone();
+    let Measured::Value(busy) = &mut finished(&mut quiet).machine.busy else {
+        panic!("no busy time")
+    };
+    busy.busy_ns = vec![1_000_000; 8];
+    idle.busy_ns = vec![50_000_000; 8];
+    let below = value(Metric::MachineCpuNsPerKib, &quiet, Some(&Measured::Value(idle.clone())));
+    close(&below, -32e6 / 97_656.25);
 
     idle.cpus[7] = 99;
     let missing = value(Metric::MachineCpuNsPerKib, &trial, Some(&Measured::Value(idle)));

@@ -6,7 +6,10 @@ use std::time::{Duration, Instant};
 use engine::verify::{Route, Verified, VerifyOptions};
 use engine::{Engine, EngineError};
 use model::values::Threads;
-use model::{Bytes, Cell, Factor, FactorLists, Nanos, Plan, Preset, ReceivePath, SendPath, Switch};
+use model::{
+    Bytes, Cell, Factor, FactorLists, Nanos, Plan, Preset, ReceivePath, SendPath, Switch,
+    TakenBytes,
+};
 use report::numbers::counted;
 
 use crate::args::VerifyArguments;
@@ -351,14 +354,16 @@ fn table(verified: &[Verified]) -> String {
             (0, false) => "nothing lost; its bytes are dropped unseen".to_owned(),
             (faults, _) => format!("{faults} faulty"),
         };
+        let mapped: u64 = of_pair().map(|verified| verified.mapped_bytes).sum();
         // Writing to a String cannot fail, here and below.
         let _ = writeln!(
             text,
-            "{:send$} → {:receive$}  {:>9}  {messages:>9} messages  {:>9} compared  {verdict}",
+            "{:send$} → {:receive$}  {:>9}  {messages:>9} messages  {:>9} compared{}  {verdict}",
             of.0.name(),
             of.1.name(),
             counted(cells, "cell", "cells"),
             size(Bytes(bytes)),
+            if maps(of.1) { how_taken(mapped, bytes) } else { String::new() },
         );
     }
     for verified in verified {
@@ -367,6 +372,21 @@ fn table(verified: &[Verified]) -> String {
         }
     }
     text
+}
+
+/// Whether a receive path maps pages where it can: then what was compared may have come either way.
+fn maps(path: ReceivePath) -> bool {
+    path.capabilities().taken == TakenBytes::Mapped
+}
+
+/// `, 92 % of it mapped`, rounded down.
+fn how_taken(mapped: u64, of: u64) -> String {
+    let percent = u128::from(mapped) * 100 / u128::from(of.max(1));
+    match (mapped, percent) {
+        (0, _) => ", all of it copied".to_owned(),
+        (_, 0) => ", below 1 % of it mapped".to_owned(),
+        (_, percent) => format!(", {percent} % of it mapped"),
+    }
 }
 
 const fn pair(cell: &Cell) -> (SendPath, ReceivePath) {
@@ -389,12 +409,16 @@ fn json(verified: &[Verified], asked: usize) -> String {
     let cells: Vec<_> = verified
         .iter()
         .map(|verified| {
-            serde_json::json!({
+            let mut told = serde_json::json!({
                 "cell": verified.cell.id(),
                 "checked_bytes": verified.checked_bytes,
                 "messages": verified.messages,
                 "fault": verified.fault,
-            })
+            });
+            if maps(verified.cell.receive_path) {
+                told["mapped_bytes"] = verified.mapped_bytes.into();
+            }
+            told
         })
         .collect();
     format!("{:#}\n", serde_json::json!({ "version": 1, "asked": asked, "cells": cells }))
@@ -404,10 +428,30 @@ fn json(verified: &[Verified], asked: usize) -> String {
 mod tests {
     use super::*;
 
+    fn sound(cell: Cell) -> Verified {
+        Verified { cell, checked_bytes: 1, mapped_bytes: 0, messages: 1, fault: None }
+    }
+
+    #[test]
+    fn where_pages_can_be_mapped_the_share_that_was_is_told() {
+        let of = |receive_path, mapped_bytes| {
+            let cell = Cell { receive_path, ..Cell::default() };
+            table(&[Verified { checked_bytes: 3 << 20, mapped_bytes, ..sound(cell) }])
+        };
+        let mapping = ReceivePath::RecvZerocopy;
+        let told = of(mapping, 2 << 20);
+        assert!(told.contains("3 MiB compared, 66 % of it mapped "), "{told}");
+        let told = of(mapping, 0);
+        assert!(told.contains("3 MiB compared, all of it copied "), "{told}");
+        let told = of(mapping, 1);
+        assert!(told.contains("3 MiB compared, below 1 % of it mapped "), "{told}");
+        let told = of(ReceivePath::Recv, 0);
+        assert!(told.contains("3 MiB compared  nothing lost"), "{told}");
+    }
+
     #[test]
     fn a_fault_is_named_with_its_cell_and_counted_with_its_path() {
-        let sound =
-            Verified { cell: Cell::default(), checked_bytes: 3 << 20, messages: 768, fault: None };
+        let sound = Verified { checked_bytes: 3 << 20, messages: 768, ..sound(Cell::default()) };
         let faulty = Verified {
             cell: Cell { send_path: SendPath::Zerocopy, ..Cell::default() },
             fault: Some("8 of 4096 bytes are not what was sent".to_owned()),
@@ -430,10 +474,8 @@ mod tests {
         let cells = [SendPath::Send, SendPath::Zerocopy]
             .map(|send_path| Cell { send_path, ..Cell::default() });
         let of = |fault: Option<&str>| Verified {
-            cell: Cell::default(),
-            checked_bytes: 1,
-            messages: 1,
             fault: fault.map(str::to_owned),
+            ..sound(Cell::default())
         };
         let (sound, faulty) = ([of(None)], [of(None), of(Some("lost"))]);
         let mut shown = Vec::new();
@@ -481,12 +523,7 @@ mod tests {
     #[test]
     fn without_a_terminal_a_line_is_told_each_ten_seconds_and_the_sum_when_it_is_stopped() {
         let of = |send_path| Cell { send_path, ..Cell::default() };
-        let sound = |send_path| Verified {
-            cell: of(send_path),
-            checked_bytes: 1,
-            messages: 1,
-            fault: None,
-        };
+        let sound = |send_path| sound(of(send_path));
         let mut lines = PlainLines::default();
         let mut told =
             |done: &[Verified], seconds| lines.due(done, 4, Duration::from_secs(seconds));

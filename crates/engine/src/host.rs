@@ -1,6 +1,7 @@
 //! The machine's facts, as `host.json` holds them.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::path::Path;
 
 use kernel::counter_probe::{self, Answer};
@@ -15,6 +16,7 @@ use model::host::{CacheFacts, CpuFacts, Host};
 
 use crate::error::missing;
 use crate::instruments::counters::WANTED;
+use crate::nic::facts_towards;
 
 fn measured<T>(fact: Result<T, Unavailable>) -> Measured<T> {
     fact.into()
@@ -100,6 +102,7 @@ pub fn facts() -> Host {
             .collect(),
         scatter_gather: scatter_gather(&interfaces),
         packet_taps: measured(packet_taps::count()),
+        loopback: facts_towards(Ipv4Addr::LOCALHOST.into()),
         uid: Measured::Value(process::effective_user()),
         // Every link has both its ends on this machine.
         receiver_host: None,

@@ -79,10 +79,19 @@ pub struct Verified {
     pub cell: Cell,
     /// Bytes that were compared one by one.
     pub checked_bytes: u64,
+    /// Bytes that the receiver was given by mapping their pages, in place of a copy.
+    pub mapped_bytes: u64,
     /// Messages sent.
     pub messages: u64,
     /// What was wrong; none if nothing was.
     pub fault: Option<String>,
+}
+
+impl Verified {
+    /// That of a cell through which nothing came.
+    const fn nothing(cell: Cell, fault: String) -> Self {
+        Self { cell, checked_bytes: 0, mapped_bytes: 0, messages: 0, fault: Some(fault) }
+    }
 }
 
 impl VerifyOptions {
@@ -273,12 +282,11 @@ fn try_cell(engine: &mut Engine, cell: Cell, window: Nanos) -> Result<Verified, 
             return Err(EngineError::Unsupported(format!("{cell}: {why}")));
         }
         Outcome::Failed(failure) => {
-            return Ok(Verified { cell, checked_bytes: 0, messages: 0, fault: Some(failure.why) });
+            return Ok(Verified::nothing(cell, failure.why));
         }
         Outcome::Finished(finished) => finished,
         Outcome::Imported(_) => {
-            let fault = Some(NOTHING_SENT.to_owned());
-            return Ok(Verified { cell, checked_bytes: 0, messages: 0, fault });
+            return Ok(Verified::nothing(cell, NOTHING_SENT.to_owned()));
         }
     };
     let (sent, received) = (&finished.sender.total, &finished.receiver.total);
@@ -317,7 +325,13 @@ fn try_cell(engine: &mut Engine, cell: Cell, window: Nanos) -> Result<Verified, 
     } else {
         None
     };
-    Ok(Verified { cell, checked_bytes: received.checked_bytes, messages: sent.messages, fault })
+    Ok(Verified {
+        cell,
+        checked_bytes: received.checked_bytes,
+        mapped_bytes: received.mapped_bytes,
+        messages: sent.messages,
+        fault,
+    })
 }
 
 #[cfg(test)]

@@ -75,6 +75,9 @@ pub struct Host {
     /// Packet sockets that are shown every packet of a device but loopback, as tcpdump's: what is passed by reference is copied for each.
     #[serde(default = "taps_not_recorded")]
     pub packet_taps: Measured<u32>,
+    /// The loopback device of this machine.
+    #[serde(default = "loopback_not_recorded")]
+    pub loopback: Measured<Nic>,
     /// Effective user id.
     pub uid: Measured<u32>,
     /// The machine that the receiving end runs on, where it is another one; absent: both ends run on this machine.
@@ -133,6 +136,10 @@ fn not_recorded() -> Measured<u64> {
 }
 
 fn taps_not_recorded() -> Measured<u32> {
+    Measured::absent("the version of copycost that measured did not record it")
+}
+
+fn loopback_not_recorded() -> Measured<Nic> {
     Measured::absent("the version of copycost that measured did not record it")
 }
 
@@ -230,6 +237,7 @@ impl Host {
             devices: BTreeMap::new(),
             scatter_gather: BTreeMap::new(),
             packet_taps: absent(why),
+            loopback: absent(why),
             uid: absent(why),
             receiver_host: None,
             sender_host: None,

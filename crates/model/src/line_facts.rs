@@ -38,9 +38,12 @@ fn of_nic(whose: &str, nic: Option<&Nic>) -> Facts {
         (named("name"), nic.map(|nic| nic.device.clone())),
     ];
     let offloads = nic.into_iter().flat_map(|nic| &nic.offloads);
-    let on = |is: &Measured<bool>| is.value().map(|is| if *is { "on" } else { "off" }.to_owned());
     facts.extend(offloads.map(|(offload, is)| (named(offload), on(is))));
     facts
+}
+
+fn on(is: &Measured<bool>) -> Option<String> {
+    is.value().map(|is| if *is { "on" } else { "off" }.to_owned())
 }
 
 /// `tbf, 1000000000 bit/s`: the discipline alone where it holds packets to no rate.
@@ -62,6 +65,12 @@ impl Host {
         let mut facts: Facts =
             mtu.map(|(name, mtu)| (format!("MTU of {name}"), known(mtu))).collect();
         facts.extend(gathers.map(|(name, is)| (format!("scatter-gather of {name}"), known(is))));
+        if let Some(nic) = self.loopback.value().filter(|nic| is_asked(&nic.device)) {
+            facts.push((format!("queueing of {}", nic.device), queueing(nic)));
+            // Scatter-gather is told of every device.
+            let others = nic.offloads.iter().filter(|(offload, _)| *offload != "sg");
+            facts.extend(others.map(|(name, is)| (format!("{name} of {}", nic.device), on(is))));
+        }
         facts
     }
 
@@ -150,6 +159,10 @@ mod tests {
             "interrupt_cpus":"0-7","receive_steering_cpus":"","transmit_steering_cpus":"","numa_node":0,"threaded":false,
             "deferred_interrupts":0}"#;
         serde_json::from_str(text).unwrap()
+    }
+
+    fn loopback(queueing: &str) -> Nic {
+        Nic { device: "lo".to_owned(), queueing: Measured::Value(queueing.to_owned()), ..nic() }
     }
 
     fn hosts(change: impl FnOnce(&mut Nic)) -> Host {
@@ -258,6 +271,25 @@ mod tests {
         now.devices.insert("lo".to_owned(), Measured::Value(1500));
         let fact = differing(&then, &now, &[Link::Veth, Link::Loopback]).unwrap().fact;
         assert_eq!(fact, "MTU of lo");
+        let now = Host { loopback: Measured::Value(loopback("noqueue")), ..then.clone() };
+        assert_eq!(differing(&then, &now, &[Link::Loopback]), None);
+        let shaped = Host { loopback: Measured::Value(loopback("netem")), ..then.clone() };
+        let differs = LineDiffers {
+            fact: "queueing of lo".to_owned(),
+            then: "noqueue".to_owned(),
+            now: "netem".to_owned(),
+        };
+        assert_eq!(differing(&now, &shaped, &[Link::Loopback]), Some(differs));
+        assert_eq!(differing(&now, &shaped, &SSH), None);
+        let mut cut = now.clone();
+        let nic = Nic {
+            offloads: [("tso".to_owned(), Measured::Value(false))].into(),
+            ..loopback("noqueue")
+        };
+        cut.loopback = Measured::Value(nic);
+        assert_eq!(differing(&now, &cut, &[Link::Loopback]).unwrap().fact, "tso of lo");
+        let mut now = then.clone();
+        now.devices.insert("lo".to_owned(), Measured::Value(1500));
         // A pair of devices is raised for each trial, as the plan says.
         assert_eq!(differing(&then, &now, &[Link::Veth, Link::Ssh]), None);
     }

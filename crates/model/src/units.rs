@@ -194,28 +194,39 @@ impl FromStr for Bytes {
 impl FromStr for Nanos {
     type Err = String;
 
-    /// Times as people write them: `250ms`, `10s`, `5m`, `1.5s`; a bare number is refused.
+    /// Times as people write them, and as they are told: `250ms`, `10s`, `5m`, `1.5s`, `4m58s`, `1h02m`; a bare number is refused.
     fn from_str(text: &str) -> Result<Self, String> {
-        let (number, unit) = split_number(text.trim());
         let wrong = || {
             format!(
-                "{} is no time; write a number and a unit, such as 250ms, 10s or 5m",
+                "{} is no time; write a number and a unit, such as 250ms, 10s, 5m or 1m30s",
                 crate::quoted(text)
             )
         };
-        if number.is_empty() {
-            return Err(wrong());
+        let (mut rest, mut sum, mut above) = (text.trim(), 0_u64, u64::MAX);
+        loop {
+            let (number, unit) = split_number(rest);
+            let end = unit.find(|c: char| c.is_ascii_digit()).unwrap_or(unit.len());
+            let (unit, more) = unit.split_at_checked(end).ok_or_else(wrong)?;
+            let scale = match unit.trim() {
+                "ns" => 1,
+                "us" | "µs" => 1_000,
+                "ms" => 1_000_000,
+                "s" => 1_000_000_000,
+                "m" | "min" => 60_000_000_000,
+                "h" => 3_600_000_000_000,
+                _ => return Err(wrong()),
+            };
+            // Each unit is smaller than the one before it, so that none is there twice.
+            if number.is_empty() || scale >= above {
+                return Err(wrong());
+            }
+            let part = whole(number, scale).ok_or_else(wrong)?;
+            sum = sum.checked_add(part).ok_or_else(wrong)?;
+            if more.is_empty() {
+                return Ok(Self(sum));
+            }
+            (rest, above) = (more, scale);
         }
-        let scale = match unit {
-            "ns" => 1,
-            "us" | "µs" => 1_000,
-            "ms" => 1_000_000,
-            "s" => 1_000_000_000,
-            "m" | "min" => 60_000_000_000,
-            "h" => 3_600_000_000_000,
-            _ => return Err(wrong()),
-        };
-        whole(number, scale).map(Self).ok_or_else(wrong)
     }
 }
 
@@ -366,7 +377,25 @@ mod tests {
         assert_eq!("250ms".parse(), Ok(Nanos::ms(250)));
         assert_eq!("1.5s".parse(), Ok(Nanos::ms(1500)));
         assert_eq!("5m".parse(), Ok(Nanos::s(300)));
-        for text in ["250", "ms", "-1s", "1 fortnight", "0.3ns"] {
+        for (text, seconds) in [("4m58s", 298), ("1h02m", 3720), ("1h 2m 3s", 3723), ("1.5m3s", 93)]
+        {
+            assert_eq!(text.parse(), Ok(Nanos::s(seconds)), "{text}");
+        }
+        for text in [
+            "250",
+            "ms",
+            "-1s",
+            "1 fortnight",
+            "0.3ns",
+            "1m30",
+            "30s1m",
+            "1m1m",
+            "1m-1s",
+            "1ms5µ",
+            "584y",
+            "300000000h",
+            "5000000h18446744073s",
+        ] {
             assert!(text.parse::<Nanos>().is_err(), "{text}");
         }
     }

@@ -32,6 +32,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_time_that_is_told_can_be_given_again() {
+        for seconds in [0, 1, 42, 59, 60, 61, 298, 3599, 3600, 3720, 86_400] {
+            let told = duration(Nanos::s(seconds));
+            let minutes = if seconds < 3600 { seconds } else { seconds / 60 * 60 };
+            assert_eq!(told.parse(), Ok(Nanos::s(minutes)), "{told}");
+        }
+    }
+
+    #[test]
     fn times_are_said_as_people_say_them() {
         for (ns, text) in [
             (0, "0 ms"),

@@ -72,6 +72,7 @@ pub fn host() -> Host {
         devices: BTreeMap::from([("lo".to_owned(), Measured::Value(65_536))]),
         scatter_gather: BTreeMap::from([("lo".to_owned(), Measured::Value(true))]),
         packet_taps: Measured::Value(0),
+        loopback: Measured::absent("made up"),
         uid: Measured::Value(1000),
         receiver_host: None,
         sender_host: None,
