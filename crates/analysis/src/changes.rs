@@ -32,7 +32,7 @@ pub use apart::Apart;
 pub use attribution::{Attributed, Scope, attributed};
 pub use facts::Difference;
 pub use measured_run::MeasuredRun;
-pub use worse::{Worse, worse};
+pub use worse::{Reach, Unseen, Verdict, Worse, verdict, worse};
 
 use shift::Shift;
 use stratum::Stratum;
@@ -236,6 +236,9 @@ pub struct Change {
     pub after: f64,
     /// The other side's over the base's; of a cell beyond what all cells have in common. 95 % interval, of this one alone.
     pub ratio: Estimate,
+    /// Of a cell the other side over the base as they are, likewise; absent of ratios, which are told as they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub itself: Option<Estimate>,
     /// Two-sided p of "no change".
     pub p: f64,
     /// The same after Holm's correction over its family, which has half the error rate.

@@ -60,6 +60,9 @@ pub struct Recommendation {
     pub if_rewritten: Option<Advice>,
     /// When passing by reference costs less than copying with as many calls.
     pub by_reference: Vec<ByReference>,
+    /// Of what there is to choose, the paths that pass by reference and whose every completion was marked copied.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub copied_anyway: Vec<SendPath>,
     /// What speaks against taking it further.
     pub caveats: Vec<Caveat>,
 }
@@ -184,6 +187,18 @@ pub struct ByReference {
     pub pays: Pays,
     /// Least and largest share of a cell's completions that were marked copied.
     pub copied_share: Measured<[f64; 2]>,
+}
+
+impl ByReference {
+    /// Whether every completion was marked copied.
+    pub fn is_all_copied(&self) -> bool {
+        is_all(&self.copied_share)
+    }
+}
+
+/// Whether it is all of every cell.
+fn is_all(share: &Measured<[f64; 2]>) -> bool {
+    share.value().is_some_and(|[least, _]| *least >= 1.0)
 }
 
 /// From which message size on something costs less.
@@ -380,6 +395,8 @@ fn choose(evidence: &Evidence<'_>, link: Link, factor: Factor, laws: &[Law]) -> 
         })
     });
     let by_reference = by_reference.collect();
+    let chosen = paths.iter().copied().filter(|_| factor == Factor::Send);
+    let copied_anyway = chosen.filter(|path| is_all(&copied(evidence, *path))).collect();
     let stated_link = evidence.run.stated_link(link);
     Recommendation {
         stated_link,
@@ -392,6 +409,7 @@ fn choose(evidence: &Evidence<'_>, link: Link, factor: Factor, laws: &[Law]) -> 
         not_with,
         if_rewritten,
         by_reference,
+        copied_anyway,
         caveats,
     }
 }

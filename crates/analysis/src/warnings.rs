@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use model::host::Host;
-use model::{Cell, Factor, Link, Mark, Measured, Plan};
+use model::{Cell, Factor, Link, Mark, Measured, Plan, SendPath};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::control::{Agreement, Control};
+use crate::copies::Step;
 use crate::estimate::Estimate;
 use crate::evidence::AuditRecords;
 use crate::findings::NotAudited;
@@ -17,6 +18,17 @@ use crate::stopping::Widest;
 use crate::trends::Trend;
 
 mod rules;
+
+/// A step that copy audits did not count.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct StepNotCounted {
+    /// The step.
+    pub step: Step,
+    /// Of these paths; of all that were audited, where there are none.
+    pub paths: Vec<SendPath>,
+    /// Why, as the journal has it.
+    pub why: String,
+}
 
 /// What a reader must know beside the figures.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
@@ -93,6 +105,11 @@ pub enum Warning {
     AuditedNothing {
         /// Which, and why.
         of: Vec<NotAudited>,
+    },
+    /// A copy audit counted a part of what the kernel copies, and not these steps.
+    AuditedInPart {
+        /// Which, and why.
+        of: Vec<StepNotCounted>,
     },
     /// Too few rounds.
     Preliminary {
@@ -322,7 +339,7 @@ pub(crate) struct Basis<'a> {
 /// The warnings, in order of weight.
 pub(crate) fn warnings(basis: &Basis<'_>) -> Vec<Warning> {
     type Warn = fn(&Basis<'_>) -> Option<Warning>;
-    const ALL: [Warn; 28] = [
+    const ALL: [Warn; 29] = [
         rules::imported,
         rules::without_valid_trial,
         rules::limit_too_short,
@@ -330,6 +347,7 @@ pub(crate) fn warnings(basis: &Basis<'_>) -> Vec<Warning> {
         rules::ended_early,
         rules::line_not_recorded,
         rules::audited_nothing,
+        rules::audited_in_part,
         rules::preliminary,
         rules::busy,
         rules::load,
@@ -395,7 +413,7 @@ mod tests {
         let warnings = warnings_of(&plan, &void_where(&plan, |cell| controls.contains(cell)));
         assert_eq!(cells_without(&warnings), None, "{warnings:#?}");
         let is_void =
-            |cell: &Cell| controls.contains(cell) || cell.send_path != model::SendPath::Sendmsg;
+            |cell: &Cell| controls.contains(cell) || cell.send_path != SendPath::Sendmsg;
         let warnings = warnings_of(&plan, &void_where(&plan, is_void));
         assert_eq!(cells_without(&warnings), Some(2), "{warnings:#?}");
         assert!(!warnings.iter().any(|it| matches!(it, Warning::NotReached { .. })));
@@ -460,7 +478,7 @@ mod tests {
     fn an_interval_above_100_percent_is_of_no_use() {
         let plan = small_plan();
         let records = synthetic::run(&plan, 2, |cell, round| {
-            let is_wild = cell.send_path == model::SendPath::Send;
+            let is_wild = cell.send_path == SendPath::Send;
             synthetic::trial(cell, round).faster(f64::from(if is_wild { round } else { 1 }).powi(6))
         });
         let warnings = warnings_of(&plan, &records);

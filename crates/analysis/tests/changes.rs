@@ -8,7 +8,8 @@
 
 use analysis::JudgedRun;
 use analysis::changes::{
-    Changes, Comparison, MeasuredRun, Scope, Subject, Unit, Worse, compare, worse,
+    Changes, Comparison, MeasuredRun, Scope, Subject, Unit, Unseen, Verdict, Worse, compare,
+    verdict, worse,
 };
 use analysis::metric::Metric;
 use analysis::results::Finding;
@@ -192,6 +193,107 @@ fn a_machine_that_is_slower_as_a_whole_is_told_as_such() {
     let all = |it: &Worse<'_>| matches!(it, Worse::All(_));
     assert_eq!(worse(&changes, 0.05).iter().filter(|it| all(it)).count(), 2);
     assert_eq!(worse(&changes, 0.2), []);
+}
+
+fn unseen(changes: &Changes, share: f64) -> Unseen<'_> {
+    match verdict(changes, share) {
+        Verdict::Undecided(unseen) => unseen,
+        other @ (Verdict::Worse(_) | Verdict::Excluded) => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_change_for_the_worse_is_shown_or_excluded_or_neither() {
+    let plan = plan();
+    let before = || run(&plan, 5, QUIET, ROUNDS, same);
+    let after = |of: Noise, speed: f64| {
+        let is_slow = |cell: &Cell| cell.send_path == SendPath::Zerocopy;
+        let slower = move |cell: &Cell| if is_slow(cell) { speed } else { 1.0 };
+        run(&plan, 6, of, ROUNDS, slower)
+    };
+    let steady = of(before(), after(QUIET, 1.0));
+    assert_eq!(verdict(&steady, 0.10), Verdict::Excluded);
+    // The same interval does not exclude what is smaller than itself.
+    let seen = unseen(&steady, 0.005);
+    let widest = seen.widest.as_ref().unwrap();
+    assert!(seen.cells > 0 && seen.of == 24 && seen.too_few_rounds == 0, "{seen:?}");
+    assert!(widest.share > 0.005 && widest.share < 0.10, "{}", widest.share);
+    assert!(widest.of.ratio.low.unwrap() < 0.995 || widest.of.ratio.high.unwrap() > 1.005);
+    // Nothing changed, but nobody could have seen it.
+    let noisy = of(before(), after(Noise { trial: 0.3, ..QUIET }, 1.0));
+    let seen = unseen(&noisy, 0.05);
+    assert!(seen.cells > 12 && seen.widest.as_ref().unwrap().share > 0.15, "{seen:?}");
+    let slower = of(before(), after(QUIET, 0.8));
+    assert!(matches!(verdict(&slower, 0.05), Verdict::Worse(_)));
+    // What is faster everywhere is not worse anywhere.
+    let faster = of(after(QUIET, 0.8), run(&plan, 7, QUIET, ROUNDS, |_| 1.0));
+    assert!(!matches!(verdict(&faster, 0.05), Verdict::Worse(_)));
+}
+
+#[test]
+fn a_slower_machine_is_undecided_of_one_run_a_side_and_shown_of_three() {
+    let plan = plan();
+    let side = |first: u64, runs: u64, speed: f64| -> Vec<MeasuredRun> {
+        (first..first + runs).map(|seed| run(&plan, seed, QUIET, ROUNDS, |_| speed)).collect()
+    };
+    let one = compare(&side(10, 1, 1.0), &[side(20, 1, 0.88)]);
+    let seen = unseen(&one, 0.05);
+    let all = seen.all.as_ref().unwrap();
+    assert!(seen.is_of_rounds && seen.cells == 0 && all.share > 0.12 && all.share < 0.20);
+    assert_eq!(verdict(&one, 0.20), Verdict::Excluded);
+    let three = compare(&side(10, 3, 1.0), &[side(20, 3, 0.88)]);
+    assert!(matches!(verdict(&three, 0.05), Verdict::Worse(_)));
+    let faster = compare(&side(10, 1, 1.0), &[side(20, 1, 1.12)]);
+    assert_eq!(verdict(&faster, 0.10), Verdict::Excluded);
+}
+
+#[test]
+fn a_cell_of_too_few_rounds_is_not_taken_for_one_that_did_not_change() {
+    let plan = plan();
+    let lacking = |block: &Cell| block.message.bytes().0 == 64 && block.threads.get() == 1;
+    let records = synthetic::run(&plan, ROUNDS, |cell, round| {
+        let trial = synthetic::trial(cell, round).faster(noise(9, cell, round, 0.02));
+        let kind = model::record::FailureKind::EndLost;
+        if round > 1 && lacking(cell) { trial.failed(kind, "gone") } else { trial }
+    });
+    let changes = of(run(&plan, 8, QUIET, ROUNDS, same), measured(&plan, &records));
+    let seen = unseen(&changes, 0.20);
+    assert_eq!((seen.cells, seen.too_few_rounds, seen.of), (3, 3, 24));
+    assert!(seen.widest.is_none() && seen.all.is_none(), "{seen:?}");
+}
+
+#[test]
+fn a_cell_is_told_as_it_is_beside_what_all_cells_share() {
+    let plan = plan();
+    let slower = |cell: &Cell| if cell.send_path == SendPath::Zerocopy { 0.7 } else { 0.9 };
+    let steady = Noise { block: 0.03, ..QUIET };
+    let changes = of(run(&plan, 1, steady, ROUNDS, same), run(&plan, 2, steady, ROUNDS, slower));
+    for change in &changes.comparisons[0].changes {
+        let Subject::Level { cell } = &change.subject else {
+            assert_eq!(change.itself, None);
+            continue;
+        };
+        let itself = change.itself.unwrap();
+        assert!((itself.mean * change.before / change.after - 1.0).abs() < 1e-9, "{change:?}");
+        if change.metric == Metric::GoodputGbps {
+            let [low, high] = [itself.low.unwrap(), itself.high.unwrap()];
+            let (is, beside) = (slower(cell), slower(cell) / 0.9);
+            assert!(low * 0.97 < is && is < high * 1.03, "{change:?}");
+            assert!((change.ratio.mean / beside - 1.0).abs() < 0.05, "{change:?}");
+            // What a block's cells share in a round is in the one and not quite in the other.
+            assert!(high / low > 1.01);
+        }
+    }
+    // Of cells too few to be told apart the two are one.
+    let mut alone = synthetic::without_controls(&[
+        (Factor::Send, "send"),
+        (Factor::Message, "4096"),
+        (Factor::Threads, "1"),
+    ]);
+    alone.factors.replica = vec![Replica::ONE];
+    let changes = of(run(&alone, 1, QUIET, ROUNDS, same), run(&alone, 2, QUIET, ROUNDS, |_| 0.8));
+    let levels = &changes.comparisons[0].changes;
+    assert!(!levels.is_empty() && levels.iter().all(|it| it.itself == Some(it.ratio)));
 }
 
 #[test]

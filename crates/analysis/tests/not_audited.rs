@@ -1,6 +1,7 @@
 //! Why an instrument that was asked for told nothing, as the journal has it.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop where its own helpers fail")]
 
+use analysis::copies::Step;
 use analysis::explained::Explained;
 use analysis::laws::law::LawState;
 use analysis::laws::reason::LawReason;
@@ -195,6 +196,46 @@ fn an_audit_that_counted_nothing_is_warned_of_with_its_reason() {
     };
     assert_eq!(warned(audited_with(counts_out)), None);
     assert_eq!(warned(Vec::new()), None);
+}
+
+#[test]
+fn a_step_that_was_not_counted_is_warned_of_with_its_paths() {
+    let warned = |audits: Vec<Record>| {
+        let warnings = summary(audits).warnings;
+        let of = warnings.into_iter().find_map(|it| match it {
+            Warning::AuditedInPart { of } => Some(of),
+            _ => None,
+        });
+        let told = |it: analysis::warnings::StepNotCounted| (it.step, it.paths, it.why);
+        of.map(|of| of.into_iter().map(told).collect::<Vec<_>>())
+    };
+    let no_register = |copies: &mut CopyCounts| {
+        copies.copied_in = Measured::absent("no breakpoint register is free");
+    };
+    let why = "no breakpoint register is free".to_owned();
+    assert_eq!(warned(audited_with(no_register)), Some(vec![(Step::In, vec![], why.clone())]));
+    let of_one_path: Vec<Record> = audited_with(no_register)
+        .into_iter()
+        .map(|record| match record {
+            Record::Audit(audited) if audited.cell.send_path != SendPath::Send => {
+                Record::Audit(Box::new(synthetic::audited(&audited.cell)))
+            }
+            other => other,
+        })
+        .collect();
+    let of = vec![(Step::In, vec![SendPath::Send], why)];
+    assert_eq!(warned(of_one_path), Some(of));
+    // What remains of other counts says so itself; of what was not asked for, or told nothing, other words are said.
+    let eliminated = |copies: &mut CopyCounts| {
+        let Measured::Value(copied_in) = &mut copies.copied_in else { panic!("no copies in") };
+        copied_in.hook = Hook::Elimination;
+    };
+    assert_eq!(warned(audited_with(eliminated)), None);
+    assert_eq!(warned(audited_with(|_| {})), None);
+    assert_eq!(warned(told_nothing()), None);
+    assert_eq!(warned(Vec::new()), None);
+    // Calls alone are no copies.
+    assert_eq!(warned(audited_with(none_counted)).map(|of| of.len()), Some(3));
 }
 
 #[test]

@@ -566,6 +566,20 @@ fn settings_in_which_the_advised_path_is_worse_are_told() {
 }
 
 #[test]
+fn paths_whose_every_completion_was_marked_copied_are_named_without_their_twin_too() {
+    let with = |paths: &str, share: f64| {
+        let figures = |_: &Cell, trial: TrialBuilder| trial.copied_share(share);
+        recommended(&sizes(paths), 3, figures, 0.01)
+    };
+    let all = with("send,zerocopy", 1.0);
+    assert!(all.by_reference.is_empty());
+    assert_eq!(all.copied_anyway, [Zerocopy]);
+    assert_eq!(with("send,sendmsg,zerocopy", 1.0).copied_anyway, [Zerocopy]);
+    assert_eq!(with("send,zerocopy", 0.9).copied_anyway, []);
+    assert_eq!(with("send,sendmsg", 1.0).copied_anyway, []);
+}
+
+#[test]
 fn a_setting_that_only_the_sequence_of_sizes_shows_is_told_too() {
     let plan = without_controls(&[
         (Factor::Send, "send,sendmsg"),

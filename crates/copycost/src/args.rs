@@ -145,7 +145,8 @@ pub(crate) struct CompareArguments {
     /// Where to write a page with every change that was looked for [default: nowhere]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) out: Option<PathBuf>,
-    /// End with 1 where a cell or a path got worse by more than this, beyond doubt [default: never]
+    /// End with 1 where a cell or a path got worse by more than this, beyond doubt, and with 4 where that is not excluded
+    /// of every cell [default: never]
     #[arg(long, value_name = "SHARE", allow_hyphen_values = true)]
     pub(crate) fail_over: Option<String>,
     /// Print JSON instead of the screen

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use analysis::changes::{Changes, MeasuredRun, compare as compared, worse};
+use analysis::changes::{Changes, MeasuredRun, Verdict, compare as compared, verdict};
 use journal::{Owner, RunDirectory};
 use model::Share;
 use report::{ChangesOptions, Format};
@@ -18,7 +18,8 @@ use crate::terminal::{Reader, show, tell};
 /// Compares and shows.
 ///
 /// # Errors
-/// A directory that is no run, the same one twice, sides without a common cell; with `--fail-over`, a change for the worse.
+/// A directory that is no run, the same one twice, sides without a common cell; with `--fail-over`, a change for the worse, or that it
+/// is not excluded.
 pub(crate) fn compare(arguments: &CompareArguments) -> Result<(), Stop> {
     let allowed = arguments.fail_over.as_deref().map(share).transpose()?;
     let (base, others) = sides(arguments)?;
@@ -38,10 +39,15 @@ pub(crate) fn compare(arguments: &CompareArguments) -> Result<(), Stop> {
     if let Some(page) = &arguments.out {
         write_page(page, owner, &changes)?;
     }
-    print(arguments, &changes)?;
-    let Some(allowed) = allowed else { return Ok(()) };
-    let worse = worse(&changes, allowed.0);
-    if worse.is_empty() { Ok(()) } else { Err(Stop::Invalid(report::got_worse(&worse, allowed))) }
+    let verdict = allowed.map(|allowed| (allowed, verdict(&changes, allowed.0)));
+    print(arguments, &changes, verdict.as_ref().map(|(allowed, verdict)| (*allowed, verdict)))?;
+    let Some((allowed, verdict)) = verdict else { return Ok(()) };
+    let text = || report::judged_changes(&verdict, allowed, &changes);
+    match verdict {
+        Verdict::Excluded => Ok(()),
+        Verdict::Worse(_) => Err(Stop::Invalid(text())),
+        Verdict::Undecided(_) => Err(Stop::Undecided(text())),
+    }
 }
 
 /// Each side must have a cell in common with the base.
@@ -50,10 +56,14 @@ fn check_common(changes: &Changes) -> Result<(), Stop> {
     apart.map_or(Ok(()), |why| Err(Stop::Usage(why)))
 }
 
-fn print(arguments: &CompareArguments, changes: &Changes) -> Result<(), Stop> {
+fn print(
+    arguments: &CompareArguments,
+    changes: &Changes,
+    verdict: Option<(Share, &Verdict<'_>)>,
+) -> Result<(), Stop> {
     let mut text = Vec::new();
     let written = match (arguments.json, arguments.format) {
-        (true, _) => report::write_changes(&mut text, changes),
+        (true, _) => report::write_changes(&mut text, changes, verdict),
         (false, Format::Screen) => {
             return show(&report::changes_screen(changes, on_screen(arguments)));
         }

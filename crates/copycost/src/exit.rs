@@ -12,7 +12,7 @@ const INTERRUPTED: u8 = 130;
 
 /// The same for `--help`.
 pub(crate) const EXIT_CODES: &str = "Exit codes: 0 done; 1 a fault found by verify, with --strict an invalid cell, \
-a broken law or a run that cannot be read, or with --fail-over a change for the worse; 2 wrong usage; 3 this machine cannot do it, or no trial is valid; 4 undecided (advise); 130 interrupted, what was measured is kept.";
+a broken law or a run that cannot be read, or with --fail-over a change for the worse; 2 wrong usage; 3 this machine cannot do it, or no trial is valid; 4 undecided (advise, compare --fail-over); 130 interrupted, what was measured is kept.";
 
 /// Why a command did not simply end well.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -127,20 +127,7 @@ impl Ends {
         for which in [WhichEnd::Sender, WhichEnd::Receiver] {
             self.order(which, &Order::Hello { protocol: PROTOCOL })?;
         }
-        let mut boots = Vec::new();
-        for _ in 0..2 {
-            match self.next_reply(deadline, "greeting")? {
-                (_, Reply::Hello { protocol: PROTOCOL, boot_id, .. }) => boots.push(boot_id),
-                (which, Reply::Hello { protocol, build, .. }) => {
-                    return Err(lost(format!(
-                        "{} is version {build} with protocol {protocol}, this is protocol {PROTOCOL}; use the same version at both ends",
-                        which.name()
-                    )));
-                }
-                (which, _) => return Err(wrong_reply(which, "greeting")),
-            }
-        }
-        let [one, other] = boots.as_slice() else { return Ok(()) };
+        let [one, other] = &[self.greeting(deadline)?, self.greeting(deadline)?];
         let one_kernel = OneKernel::of(one, other);
         self.may_share_kernel = one_kernel != OneKernel::No;
         let link = self.setup.link;
@@ -152,6 +139,18 @@ impl Ends {
                 )))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// The boot of whichever end greets next.
+    fn greeting(&mut self, deadline: Instant) -> Result<Measured<String>, TrialError> {
+        match self.next_reply(deadline, "greeting")? {
+            (_, Reply::Hello { protocol: PROTOCOL, boot_id, .. }) => Ok(boot_id),
+            (which, Reply::Hello { protocol, build, .. }) => Err(lost(format!(
+                "{} is version {build} with protocol {protocol}, this is protocol {PROTOCOL}; use the same version at both ends",
+                which.name()
+            ))),
+            (which, _) => Err(wrong_reply(which, "greeting")),
         }
     }
 

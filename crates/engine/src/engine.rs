@@ -369,7 +369,8 @@ impl Engine {
     /// Lets the ends go.
     pub fn end_round(&mut self) {
         if let Some(ends) = &mut self.ends {
-            // An end that is gone already needs no order; dropping them closes their inputs.
+            // Not by `Ends::order`, which waits up to 5 s for the last word of an end that is gone: nobody is there to be told it.
+            // An end that took no order sees its input closed, as both are dropped.
             let _ = ends.sender.order(&Order::Bye);
             let _ = ends.receiver.order(&Order::Bye);
         }

@@ -1,13 +1,14 @@
 //! What changed between runs, on one screen: machines, the answer, a table of what changed, what could not be compared.
 
 use analysis::changes::{Attributed, Change, Changes, Comparison, Difference, Scope, Subject};
+use analysis::estimate::{Estimate, half_width};
 use analysis::metric::Metric;
 use analysis::results::Finding;
 use model::Link;
 
 use crate::plain_table::{Group, Table, TableRow};
 use crate::screen::{NARROWEST, WIDEST_TEXT};
-use crate::spelling::{half_width, short};
+use crate::spelling::{short, with_percent};
 use crate::styled_text::{Line, Style, render};
 use crate::words::changes as words;
 
@@ -144,7 +145,7 @@ pub(crate) fn changes_table(comparison: &Comparison, all: bool) -> (Table, usize
         rows.push(TableRow::Section(words::section(metric, overall)));
         rows.extend(found.into_iter().map(row));
     }
-    let columns = ["before", "after", "change", ""].map(str::to_owned).to_vec();
+    let columns = ["before", "after", "change", "beside all", ""].map(str::to_owned).to_vec();
     let groups = vec![Group { heading: String::new(), columns }];
     (Table { corner: [String::new(), "what".to_owned()], groups, rows }, left_out)
 }
@@ -169,8 +170,13 @@ fn figures(comparison: &Comparison) -> Vec<(Link, Metric)> {
     figures
 }
 
+/// `0.777 ±2%`.
+fn times(ratio: &Estimate) -> String {
+    with_percent(&format!("{:.3}", ratio.mean), half_width(ratio))
+}
+
 fn row(change: &Change) -> TableRow {
-    let half = analysis::estimate::half_width(&change.ratio).map_or_else(String::new, half_width);
+    let [itself, beside] = words::told(change).map(|it| it.map_or_else(String::new, times));
     let verdict = match change.finding {
         Finding::More | Finding::Less => words::verdict(change),
         Finding::Equivalent | Finding::Undecided | Finding::AtLineRate => "",
@@ -180,7 +186,8 @@ fn row(change: &Change) -> TableRow {
         vec![
             short(change.before),
             short(change.after),
-            format!("{:.3} × {half}", change.ratio.mean),
+            itself,
+            beside,
             verdict.to_owned(),
         ],
     )

@@ -105,9 +105,13 @@ pub fn short_ratio(ratio: f64) -> String {
 /// A figure with its half-width in whole percent, rounded up, for a narrow column: `63.0 ±6%`; `63.0 ±?%` where the interval is
 /// of no use, and the figure alone where there is none.
 pub fn figure_and_percent(figure: f64, half_width: Option<f64>) -> String {
-    let figure = short(figure);
+    with_percent(&short(figure), half_width)
+}
+
+/// The same of a figure in words.
+pub fn with_percent(figure: &str, half_width: Option<f64>) -> String {
     match half_width {
-        None => figure,
+        None => figure.to_owned(),
         Some(share) if share > 0.99 => format!("{figure} ±?%"),
         // 7 % is a little more than 7 hundredths in binary.
         Some(share) => format!("{figure} ±{:.0}%", (share * 100.0 - 1e-9).ceil().max(1.0)),

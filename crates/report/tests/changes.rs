@@ -56,7 +56,7 @@ fn the_screen_of_no_change_says_what_would_have_been_seen() {
 #[test]
 fn the_page_says_beside_what_the_changes_of_cells_are_told() {
     let page = written(|out| report::write_changes_html(out, &changed()).unwrap());
-    let told = "The change of a cell is told beside that of all cells (goodput ";
+    let told = "Whether a cell changed is told by its change beside that of all cells (goodput ";
     assert!(page.contains(told), "{page}");
 }
 
@@ -100,12 +100,12 @@ fn on_one_line(changes: &Changes) -> String {
 fn screen_page_and_json_all_say_that_the_line_decides_goodput() {
     let changes = at_line_rate();
     let page = written(|out| report::write_changes_html(out, &changes).unwrap());
-    let json = written(|out| report::write_changes(out, &changes).unwrap());
+    let json = written(|out| report::write_changes(out, &changes, None).unwrap());
     let told = "Every cell is at line rate on both sides: the line decides goodput there";
     for text in [on_one_line(&changes), page, json] {
         assert!(text.contains(told) && text.contains("what they cost in CPU decides"), "{text}");
     }
-    let json = written(|out| report::write_changes(out, &changed()).unwrap());
+    let json = written(|out| report::write_changes(out, &changed(), None).unwrap());
     let value: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert!(value["answers"][0]["at_line_rate"].is_null(), "{json}");
 }
@@ -174,7 +174,7 @@ fn every_line_fits_the_terminal() {
 
 #[test]
 fn the_changes_are_json_and_their_schema_names_every_key() {
-    let text = written(|out| report::write_changes(out, &changed()).unwrap());
+    let text = written(|out| report::write_changes(out, &changed(), None).unwrap());
     let value: serde_json::Value = serde_json::from_str(&text).unwrap();
     let schema = report::changes_schema();
     let named = schema["properties"].as_object().unwrap();

@@ -160,6 +160,11 @@ impl Shift {
         Self { error: self.error * by, ..self }
     }
 
+    /// The same with so much more variance.
+    pub(super) fn scattered(self, variance: f64) -> Self {
+        Self { error: (self.error.powi(2) + variance.max(0.0)).sqrt(), ..self }
+    }
+
     /// The same with its error known no better than from so many figures.
     pub(super) fn known_as(self, freedom: f64) -> Self {
         Self { freedom: self.freedom.min(freedom).max(1.0), ..self }

@@ -167,20 +167,38 @@ impl<'a> Stratum<'a> {
         })
     }
 
-    /// Each cell, beyond what all have in common.
+    /// Each cell, beyond what all have in common, and as it is.
     pub(super) fn levels(&self) -> Vec<Change> {
         let series = self.cells_apart();
         let common = self.common(&series);
         let n = self.levels.len() as f64;
         // A cell is part of the mean that is taken from it.
         let own = if self.tells_cells_apart() { (n / (n - 1.0)).sqrt() } else { 1.0 };
-        let shifts = self.shifts(&series);
-        let changes =
-            self.levels.iter().zip(shifts).filter_map(|((cell, [base, other]), shift)| {
+        let as_they_are =
+            [0, 1].map(|side| self.levels.iter().map(|(_, sides)| sides[side].clone()).collect());
+        let itself = self.shifts(&as_they_are, |series| self.widening(series));
+        let shifts = self.shifts(&series, |series| self.shown_widening(series));
+        let (changes, itself): (Vec<Change>, Vec<Shift>) = self
+            .levels
+            .iter()
+            .zip(shifts)
+            .zip(itself)
+            .filter_map(|(((cell, [base, other]), shift), itself)| {
                 let subject = Subject::Level { cell: Box::new((*cell).clone()) };
-                Some(self.change(subject, [base, other], shift?.beyond(common).widened(own)))
-            });
-        self.as_far_out_as_chance(changes.collect(), |_| 0.0)
+                let shift = shift?.beyond(common).widened(own);
+                Some((self.change(subject, [base, other], shift), itself?))
+            })
+            .unzip();
+        let known: Vec<f64> = changes.iter().map(|change| change.shift.error).collect();
+        let mut changes = self.as_far_out_as_chance(changes, |_| 0.0);
+        for ((change, known), itself) in changes.iter_mut().zip(known).zip(itself) {
+            // What rounds do not tell of cells beside each other, they do not tell of a cell alone.
+            let itself = itself.scattered(change.shift.error.powi(2) - known.powi(2));
+            let itself = itself.known_as(change.shift.freedom);
+            change.itself =
+                Some(if self.tells_cells_apart() { itself.ratio() } else { change.ratio });
+        }
+        changes
     }
 
     /// Every ratio, over all blocks and within each.
@@ -198,7 +216,7 @@ impl<'a> Stratum<'a> {
             let of = self.pairs.iter().filter(|pair| pair.0 == contrast);
             median(of.map(|(.., [base, other])| mean(other) - mean(base)).collect()).unwrap_or(0.0)
         };
-        let shifts = self.shifts(&series);
+        let shifts = self.shifts(&series, |series| self.shown_widening(series));
         let within = self.pairs.iter().zip(&shifts).filter_map(
             |((contrast, cell, against, sides), shift)| {
                 let subject = Subject::Ratio {
@@ -251,12 +269,16 @@ impl<'a> Stratum<'a> {
         Some(self.changed(subject, [base.figures.mean(), other.figures.mean()], shift))
     }
 
-    /// The shift of each series from one side to the other; none where neither tells its spread.
-    fn shifts(&self, sides: &[Vec<Rounds>; 2]) -> Vec<Option<Shift>> {
+    /// The shift of each series from one side to the other, with errors that are so much wider; none where neither tells its spread.
+    fn shifts(
+        &self,
+        sides: &[Vec<Rounds>; 2],
+        widening: impl Fn(&[&Rounds]) -> f64,
+    ) -> Vec<Option<Shift>> {
         let [base, other] = sides.each_ref().map(|side| {
             let figures: Vec<Moments> = side.iter().map(figures_of).collect();
             let common = CommonSpread::of(&figures);
-            let widening = self.shown_widening(&side.iter().collect::<Vec<_>>());
+            let widening = widening(&side.iter().collect::<Vec<_>>());
             figures.into_iter().map(move |figures| Units { figures, common, widening })
         });
         base.zip(other).map(|(base, other)| Shift::between(&base, &other)).collect()
@@ -320,6 +342,7 @@ impl<'a> Stratum<'a> {
             before: base.exp(),
             after: other.exp(),
             ratio: shift.ratio(),
+            itself: None,
             p: shift.p(),
             p_holm: 1.0,
             finding: Finding::Undecided,

@@ -1,9 +1,55 @@
-//! What got worse by more than a share, beyond doubt.
+//! What got worse by more than a share, beyond doubt; and else, whether that much would have been seen.
+
+use model::Cell;
 
 use super::attribution::{Attributed, with_contrasts};
-use super::{Change, Changes, Overall, Subject, Unit};
+use super::shift::Shift;
+use super::{Change, Changes, Comparison, Overall, Subject, Unit};
 use crate::metric::Better;
 use crate::pairs::{SIGNIFICANCE, holm};
+
+/// What may be said of a share that nothing is allowed to get worse by.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict<'a> {
+    /// Something is shown to have got worse by more.
+    Worse(Vec<Worse<'a>>),
+    /// Nothing is, but not everything is shown not to have.
+    Undecided(Unseen<'a>),
+    /// Everything is shown not to have got worse by more.
+    Excluded,
+}
+
+/// Of what a change of that share is neither shown nor excluded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Unseen<'a> {
+    /// Cells of which it is neither in some figure.
+    pub cells: u32,
+    /// Of so many cells of both sides, over all comparisons.
+    pub of: u32,
+    /// Those among them that have too few valid rounds on a side for an interval.
+    pub too_few_rounds: u32,
+    /// The interval of a cell that reaches farthest for the worse; none where none reaches that far.
+    pub widest: Option<Reach<'a, Change>>,
+    /// The same of all cells together.
+    pub all: Option<Reach<'a, Overall>>,
+    /// Whether one run a side was compared: what all cells share may then be the machine's state.
+    pub is_of_rounds: bool,
+}
+
+/// How far an interval reaches for the worse.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reach<'a, T> {
+    /// Of what.
+    pub of: &'a T,
+    /// So far, as a share.
+    pub share: f64,
+}
+
+impl<'a, T> Reach<'a, T> {
+    fn farther(self, other: Option<Self>) -> Self {
+        other.filter(|other| other.share > self.share).unwrap_or(self)
+    }
+}
 
 /// Something that got worse by more than was allowed.
 #[allow(
@@ -20,6 +66,70 @@ pub enum Worse<'a> {
     Value(Box<Attributed>),
 }
 
+/// What may be said of this share. That something is worse is corrected over all tests ([`worse`]); that nothing is needs none: it is said
+/// only where each cell's own 95 % interval leaves that much out, so that it is wrong as seldom as the one interval that hides it
+/// (R. L. Berger, Technometrics 24, 1982). Of one run a side all cells together are asked too: that they may be slower is then undecided,
+/// as it may be the machine's state.
+pub fn verdict(changes: &Changes, share: f64) -> Verdict<'_> {
+    let worse = worse(changes, share);
+    if !worse.is_empty() {
+        return Verdict::Worse(worse);
+    }
+    unseen(changes, share).map_or(Verdict::Excluded, Verdict::Undecided)
+}
+
+fn unseen(changes: &Changes, share: f64) -> Option<Unseen<'_>> {
+    let mut unseen = Unseen {
+        cells: 0,
+        of: 0,
+        too_few_rounds: 0,
+        widest: None,
+        all: None,
+        is_of_rounds: changes.comparisons.iter().any(|it| it.unit == Unit::Rounds),
+    };
+    for comparison in &changes.comparisons {
+        let lacking: Vec<&Cell> = comparison.too_few_rounds.iter().map(|cell| &cell.0).collect();
+        let mut cells = lacking.clone();
+        for (cell, change) in levels(comparison) {
+            let better = change.metric.better();
+            let Some(reach) = reach(&change.shift, share, better) else { continue };
+            unseen.widest = Some(Reach { of: change, share: reach }.farther(unseen.widest));
+            cells.push(cell);
+        }
+        cells.sort_unstable();
+        cells.dedup();
+        for overall in &comparison.overall {
+            let Some(shift) = overall.shift else { continue };
+            if let Some(reach) = reach(&shift, share, overall.metric.better()) {
+                unseen.all = Some(Reach { of: overall, share: reach }.farther(unseen.all));
+            }
+        }
+        let count = |cells: &[&Cell]| u32::try_from(cells.len()).unwrap_or(u32::MAX);
+        unseen.cells += count(&cells);
+        unseen.too_few_rounds += count(&lacking);
+        unseen.of += comparison.cells + count(&lacking);
+    }
+    (unseen.cells > 0 || unseen.all.is_some()).then_some(unseen)
+}
+
+fn levels(comparison: &Comparison) -> impl Iterator<Item = (&Cell, &Change)> {
+    comparison.changes.iter().filter_map(|change| match &change.subject {
+        Subject::Level { cell } => Some((cell.as_ref(), change)),
+        Subject::Contrast { .. } | Subject::Ratio { .. } => None,
+    })
+}
+
+/// How far the 95 % interval reaches for the worse, where that is farther than this share.
+fn reach(shift: &Shift, share: f64, better: Better) -> Option<f64> {
+    let half = shift.half_interval();
+    let reach = match better {
+        Better::High => -(shift.log - half).exp_m1(),
+        Better::Low => (shift.log + half).exp_m1(),
+        Better::None => return None,
+    };
+    (reach > share).then_some(reach)
+}
+
 /// What got worse by more than this share. Every test that could have said so is one of a family, which gets Holm's
 /// correction: that any is wrong has a probability of 5 % at most. A value is worse where it is against each of the others.
 pub fn worse(changes: &Changes, share: f64) -> Vec<Worse<'_>> {
@@ -32,9 +142,7 @@ pub fn worse(changes: &Changes, share: f64) -> Vec<Worse<'_>> {
                 family.push((p, Worse::All(overall)));
             }
         }
-        let levels = comparison.changes.iter();
-        let levels = levels.filter(|change| matches!(change.subject, Subject::Level { .. }));
-        family.extend(levels.map(|change| {
+        family.extend(levels(comparison).map(|(_, change)| {
             (change.shift.p_not_worse(share, change.metric.better()), Worse::Cell(change))
         }));
         tests += comparison.changes.len();

@@ -2,11 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use model::audit::Audited;
 use model::values::BusyPoll;
-use model::{Cell, Contrast, Factor, Link, Mark, Measured, Plan, saturating_sum};
+use model::{
+    Audit, Cell, Contrast, Factor, Link, Mark, Measured, Plan, SendPath, saturating_sum,
+};
 
-use super::{Basis, MoreRounds, SmallerPlan, Warning};
+use super::{Basis, MoreRounds, SmallerPlan, StepNotCounted, Warning};
 use crate::control::Agreement;
+use crate::copies::{NotCounted, Step, per_byte};
 use crate::drift::Drift;
 use crate::estimate;
 use crate::metric::Metric;
@@ -136,6 +140,34 @@ fn fewer(values: Vec<String>, n: usize) -> Vec<String> {
 pub(super) fn audited_nothing(basis: &Basis<'_>) -> Option<Warning> {
     let of = basis.audits.not_audited();
     (!of.is_empty()).then_some(Warning::AuditedNothing { of })
+}
+
+/// A step that is missing from the figures is not told by them. What remains of other counts stands for one where it can, and says so.
+pub(super) fn audited_in_part(basis: &Basis<'_>) -> Option<Warning> {
+    let cells = basis.estimates.iter().map(|estimates| &estimates.cell);
+    let audited = cells.filter_map(|cell| basis.audits.of(cell, Audit::CopyAudit));
+    let audited: Vec<&Audited> = audited.filter(|it| it.copies.value().is_some()).collect();
+    let mut of: Vec<StepNotCounted> = Vec::new();
+    for step in Step::ALL {
+        for audited in &audited {
+            let Err(NotCounted::Quoted { text: why }) = per_byte(audited, step) else { continue };
+            let path = audited.cell.send_path;
+            match of.iter_mut().find(|it| it.step == step && it.why == why) {
+                Some(same) if !same.paths.contains(&path) => same.paths.push(path),
+                Some(_) => {}
+                None => of.push(StepNotCounted { step, paths: vec![path], why }),
+            }
+        }
+    }
+    let paths: BTreeSet<SendPath> = audited.iter().map(|it| it.cell.send_path).collect();
+    for uncounted in of.iter_mut().filter(|it| it.paths.len() == paths.len()) {
+        uncounted.paths.clear();
+    }
+    let steps: BTreeSet<Step> = of.iter().map(|it| it.step).collect();
+    // That nothing was counted is told of the instrument.
+    let is_nothing = steps.len() == Step::ALL.len() && of.iter().all(|it| it.paths.is_empty());
+    (!of.is_empty() && !(is_nothing && basis.audits.why_not_audited(Audit::CopyAudit).is_some()))
+        .then_some(Warning::AuditedInPart { of })
 }
 
 fn more_rounds(basis: &Basis<'_>) -> MoreRounds {

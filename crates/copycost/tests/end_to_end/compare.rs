@@ -132,6 +132,44 @@ fn a_change_for_the_worse_ends_with_1_and_one_for_the_better_does_not() {
 }
 
 #[test]
+fn a_change_that_could_not_have_been_seen_ends_with_4_and_says_what_would_tell() {
+    let place = Place::new();
+    made(&place, "before", &plan(), 1, |_| 1.0);
+    made(&place, "same", &plan(), 2, |_| 1.0);
+    made(&place, "slower", &plan(), 3, slow_zerocopy);
+    made(&place, "slow-machine", &plan(), 4, |_| 0.8);
+    let outcome = |after: &str, share: &str, code: i32| {
+        let line = ["compare", "before", after, "--fail-over", share];
+        let ended = place.copycost(&line).ends_with(code);
+        let json = place.copycost(&[&line[..], &["--json"]].concat()).ends_with(code);
+        assert_eq!(ended.error.lines().count(), usize::from(code != 0), "{ended:#?}");
+        let json: serde_json::Value = serde_json::from_str(&json.output).unwrap();
+        (ended.error, json["fail_over"].clone())
+    };
+    let (told, json) = outcome("same", "0.5%", 4);
+    for part in [
+        "undecided: a change of 0.5 % for the worse is neither shown nor excluded in ",
+        " of 18 cells: the widest interval reaches ",
+        "copycost run --resume before with more --rounds and --max-time",
+        "copycost compare A1 A2 --with B1 B2",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    assert_eq!((&json["outcome"], &json["share"]), (&"undecided".into(), &0.005.into()));
+    assert!(told.contains(json["text"].as_str().unwrap()), "{told} {json}");
+    let (_, json) = outcome("same", "10%", 0);
+    assert_eq!(json["outcome"], "excluded");
+    let (_, json) = outcome("slower", "5%", 1);
+    assert_eq!(json["outcome"], "worse");
+    // One run a side does not tell a slower machine from its state, and no round more would.
+    let (told, _) = outcome("slow-machine", "15%", 4);
+    assert!(told.contains("all cells over loopback together"), "{told}");
+    assert!(told.contains("the machine's state") && !told.contains("--resume"), "{told}");
+    let json = place.copycost(&["compare", "before", "same", "--json"]).ends_with(0);
+    assert!(!json.output.contains("fail_over"));
+}
+
+#[test]
 fn several_runs_a_side_are_given_with_with() {
     let place = Place::new();
     for (name, seed) in [("a1", 1), ("a2", 2), ("b1", 3), ("b2", 4)] {

@@ -76,7 +76,10 @@ pub(crate) fn tell(plan: &Plan, host: &Host, records: &[Record]) -> Told {
     let changes = compare(&[run("a")], &[vec![run("b")]]);
     let options = ChangesOptions { width: 80, colour: true, verbose: true };
     told.screens.push(report::changes_screen(&changes, options));
-    told.documents.push(written(|out| report::write_changes(out, &changes)));
+    let allowed = Share(0.05);
+    let verdict = analysis::changes::verdict(&changes, allowed.0);
+    let judged = Some((allowed, &verdict));
+    told.documents.push(written(|out| report::write_changes(out, &changes, judged)));
     told.pages.push(written(|out| report::write_changes_html(out, &changes)));
     told.documents.push(written(|out| report::write_change_metrics(out, &changes, Format::Bmf)));
     let question = Question {

@@ -66,7 +66,7 @@ fn differences(html: &mut Markup, of: &[Difference], what: &str) {
 }
 
 fn every_change(html: &mut Markup, comparison: &Comparison) {
-    let columns = ["what", "figure", "before", "after", "change", "p", "corrected p", ""];
+    let columns = ["what", "figure", "before", "after", "change", "beside all", "p", "corrected p", ""];
     let columns = columns.map(str::to_owned);
     table(html, "Every change that was looked for", "plain", &columns, |html| {
         for change in &comparison.changes {
@@ -78,12 +78,14 @@ fn every_change(html: &mut Markup, comparison: &Comparison) {
 }
 
 fn row(change: &Change) -> Vec<String> {
+    let [itself, beside] = words::told(change).map(|it| it.map_or_else(String::new, ratio));
     vec![
         words::subject(&change.subject),
         metric(change.metric),
         short(change.before),
         short(change.after),
-        ratio(&change.ratio),
+        itself,
+        beside,
         short(change.p),
         short(change.p_holm),
         words::verdict(change).to_owned(),

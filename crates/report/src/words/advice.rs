@@ -227,7 +227,6 @@ pub(crate) fn break_even(it: &BreakEven, link: Link) -> String {
         None => format!("{path} / {against}"),
         Some(others) => format!("{path}, field N of {}: by reference / copied", message(others)),
     };
-    let range = format!("{} to {}, {link}", size(*least as f64), size(*most as f64));
     if let (Some(bytes), Pays::From { low, high }) = (threshold_bytes, pays) {
         let name = path.name().replace('-', "_").to_uppercase();
         let doubt = if (high - low).abs() < 1.0 {
@@ -238,9 +237,10 @@ pub(crate) fn break_even(it: &BreakEven, link: Link) -> String {
         return format!("{name}_THRESHOLD = {bytes} /* bytes; {doubt}{of}, {link} */");
     }
     let when = match pays {
-        Pays::Always => format!("{path} costs less at every size measured"),
-        Pays::Never => format!("{path} never costs less"),
-        Pays::Alike => format!("{path} costs the same at every size measured"),
+        Pays::Always => format!("{path} costs less"),
+        Pays::Never if least < most => format!("{path} never costs less"),
+        Pays::Never => format!("{path} costs more"),
+        Pays::Alike => format!("{path} costs the same"),
         Pays::From { low, high } | Pays::Until { low, high } => format!(
             "{path} costs less only below a size between {} and {}",
             size(*low),
@@ -254,7 +254,18 @@ pub(crate) fn break_even(it: &BreakEven, link: Link) -> String {
         Pays::Mixed => "the settings of the link differ".to_owned(),
         Pays::Unclear => "the intervals do not tell".to_owned(),
     };
-    format!("no constant for {of}: {when} ({range})")
+    let (first, last) = (size(*least as f64), size(*most as f64));
+    let place = match (least == most, pays) {
+        (true, Pays::Always | Pays::Never | Pays::Alike) => {
+            format!(" at {first}, the only size measured ({link})")
+        }
+        (true, _) => format!(" ({first}, {link})"),
+        (false, Pays::Always | Pays::Alike) => {
+            format!(" at every size measured ({first} to {last}, {link})")
+        }
+        (false, _) => format!(" ({first} to {last}, {link})"),
+    };
+    format!("no constant for {of}: {when}{place}")
 }
 
 /// `24+N`: the fields of a message of which one is N bytes long.
@@ -337,14 +348,14 @@ mod tests {
 
     #[test]
     fn a_constant_can_be_pasted_and_where_there_is_none_the_reason_stands() {
-        let of = |pays, threshold_bytes| {
+        let of_sizes = |sizes, pays, threshold_bytes| {
             let (path, against) = (SendPath::Zerocopy, SendPath::Sendmsg);
             let metric = Metric::SenderSideCpuNsPerKib;
-            let sizes = [1024, 65_536];
             let others = None;
             let it = BreakEven { path, against, metric, pays, threshold_bytes, sizes, others };
             break_even(&it, Link::Sink)
         };
+        let of = |pays, threshold_bytes| of_sizes([1024, 65_536], pays, threshold_bytes);
         let of_field = |pays, threshold_bytes| {
             let (path, against) = (SendPath::Hybrid, SendPath::Sendmsg);
             let metric = Metric::SenderSideCpuNsPerKib;
@@ -369,6 +380,19 @@ mod tests {
             of(Pays::Never, None),
             "no constant for zerocopy / sendmsg: zerocopy never costs less (1 KiB to 64 KiB, sink)"
         );
+        assert_eq!(
+            of(Pays::Always, None),
+            "no constant for zerocopy / sendmsg: zerocopy costs less at every size measured (1 KiB to 64 KiB, sink)"
+        );
+        for (pays, told) in [
+            (Pays::Always, "zerocopy costs less at 16 KiB, the only size measured (sink)"),
+            (Pays::Never, "zerocopy costs more at 16 KiB, the only size measured (sink)"),
+            (Pays::Alike, "zerocopy costs the same at 16 KiB, the only size measured (sink)"),
+            (Pays::Unclear, "the intervals do not tell (16 KiB, sink)"),
+        ] {
+            let told = format!("no constant for zerocopy / sendmsg: {told}");
+            assert_eq!(of_sizes([16_384, 16_384], pays, None), told);
+        }
     }
 
     #[test]

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use analysis::changes::{
     Apart, Attributed, Change, Changes, Comparison, Detectable, Difference, Overall, RunName,
-    Scope, SideFacts, Subject, Unit, Worse,
+    Scope, SideFacts, Subject, Unit, Unseen, Verdict, Worse,
 };
+use analysis::estimate::Estimate;
 use analysis::metric::{Better, Metric};
 use analysis::results::Finding;
 use model::plan::FEWEST_ROUNDS;
@@ -121,6 +122,14 @@ pub(crate) fn verdict(change: &Change) -> &'static str {
         Some(true) => "worse",
         Some(false) => "better",
         None => "",
+    }
+}
+
+/// A change as it is, and of a cell beside what all cells have in common, where that is told apart.
+pub(crate) fn told(change: &Change) -> [Option<&Estimate>; 2] {
+    match &change.itself {
+        Some(itself) if *itself != change.ratio => [Some(itself), Some(&change.ratio)],
+        Some(_) | None => [Some(&change.ratio), None],
     }
 }
 
@@ -361,7 +370,7 @@ pub(crate) fn beside_all(comparison: &Comparison) -> Option<String> {
     let all: Vec<String> = apart.map(one).collect();
     (!all.is_empty()).then(|| {
         format!(
-            "The change of a cell is told beside that of all cells ({}), the change of a ratio as it is.",
+            "Whether a cell changed is told by its change beside that of all cells ({}), whether a ratio did by its own.",
             listed(&all)
         )
     })
@@ -372,7 +381,7 @@ pub(crate) fn section(of: Metric, overall: Option<&Overall>) -> String {
     match overall.filter(|overall| overall.common != 1.0) {
         Some(overall) => {
             format!(
-                "{}; cells against the {} × of all",
+                "{}; all cells {} ×",
                 metric(of),
                 crate::spelling::short(overall.common)
             )
@@ -432,8 +441,74 @@ pub(crate) fn cautions(base: &SideFacts, comparison: &Comparison) -> Vec<String>
     cautions
 }
 
+/// What may be said of a change for the worse that is not allowed, in one line.
+pub fn judged(verdict: &Verdict<'_>, allowed: Share, changes: &Changes) -> String {
+    match verdict {
+        Verdict::Worse(worse) => got_worse(worse, allowed),
+        Verdict::Undecided(unseen) => neither(unseen, allowed, changes),
+        Verdict::Excluded => {
+            format!("nothing got worse by more than {}", percent(allowed.0))
+        }
+    }
+}
+
+/// What is neither shown nor excluded, how far that reaches, and what would tell.
+fn neither(unseen: &Unseen<'_>, allowed: Share, changes: &Changes) -> String {
+    let far = |share: f64| match share {
+        share if share > HARDLY_SEEN => "tenfold and more".to_owned(),
+        share => percent(share),
+    };
+    let mut told: Vec<String> = Vec::new();
+    let lacking = match (unseen.too_few_rounds, unseen.cells) {
+        (0, _) => None,
+        (1, 1) => Some("it has too few valid rounds".to_owned()),
+        (n, of) if n == of => Some("they have too few valid rounds".to_owned()),
+        (1, _) => Some("1 of them has too few valid rounds".to_owned()),
+        (n, _) => Some(format!("{n} of them have too few valid rounds")),
+    };
+    if unseen.cells > 0 {
+        let widest = unseen.widest.as_ref().map(|widest| {
+            let of = format!("{}, {}", metric(widest.of.metric), subject(&widest.of.subject));
+            format!("the widest interval reaches {} worse ({of})", far(widest.share))
+        });
+        let why: Vec<String> = [widest, lacking].into_iter().flatten().collect();
+        let of = counted(unseen.of, "cell", "cells");
+        told.push(format!("in {} of {of}: {}", unseen.cells, why.join(", and ")));
+    }
+    if let Some(all) = &unseen.all {
+        let state = if unseen.is_of_rounds {
+            ", which one run a side does not tell from the machine's state"
+        } else {
+            ""
+        };
+        let (of, share) = (metric(all.of.metric), far(all.share));
+        let over = over_known(all.of.stated_link);
+        told.push(format!("of all cells{over} together: {of} may be {share} worse{state}"));
+    }
+    let mut runs = changes.base.runs.iter();
+    let others = changes.comparisons.iter().flat_map(|it| &it.other.runs);
+    let rounds = match runs.find(|run| !run.imported).or(others.into_iter().find(|it| !it.imported)) {
+        Some(run) => format!(
+            "more rounds of each run (copycost run --resume {} with more --rounds and --max-time)",
+            run.name
+        ),
+        None => "import tables with more rows of a cell".to_owned(),
+    };
+    let several = "several runs a side: copycost compare A1 A2 --with B1 B2";
+    let remedy = match (unseen.cells, unseen.is_of_rounds) {
+        (0, true) => several.to_owned(),
+        (_, true) => format!("{rounds}, or {several}"),
+        (_, false) => format!("{rounds}, or more runs a side"),
+    };
+    format!(
+        "a change of {} for the worse is neither shown nor excluded {}; {remedy}",
+        percent(allowed.0),
+        told.join("; nor ")
+    )
+}
+
 /// What got worse by more than was allowed, in one line.
-pub fn got_worse(worse: &[Worse<'_>], allowed: Share) -> String {
+fn got_worse(worse: &[Worse<'_>], allowed: Share) -> String {
     let one = |worse: &Worse<'_>| match worse {
         Worse::All(overall) => {
             let of = overall.ratio.as_ref().map(ratio).unwrap_or_default();
@@ -441,12 +516,13 @@ pub fn got_worse(worse: &[Worse<'_>], allowed: Share) -> String {
             format!("all cells{over}: {} {of}", metric(overall.metric))
         }
         Worse::Cell(change) => {
-            format!(
-                "{}: {} {}",
-                subject(&change.subject),
-                metric(change.metric),
-                ratio(&change.ratio)
-            )
+            let how = match told(change) {
+                [Some(itself), Some(beside)] => {
+                    format!("{} itself, {} beside all cells", ratio(itself), ratio(beside))
+                }
+                _ => ratio(&change.ratio),
+            };
+            format!("{}: {} {how}", subject(&change.subject), metric(change.metric))
         }
         Worse::Value(of) => attributed(of),
     };

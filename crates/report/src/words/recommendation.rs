@@ -37,7 +37,7 @@ fn if_rewritten(recommendation: &Recommendation, says_link: bool) -> Option<Stri
     });
     let untold: Vec<String> = untold.map(ToString::to_string).collect();
     let instead = Recommendation { advice, if_rewritten: None, ..recommendation.clone() };
-    let (advice, _) = advised(&instead);
+    let (advice, _) = advised(&instead, &instead.copied_anyway);
     let link = if says_link { format!(" over {}", recommendation.link) } else { String::new() };
     Some(format!(
         "Buffers that are written again{link}: {advice}; nothing tells when {} has let go of one.",
@@ -64,7 +64,7 @@ pub(crate) fn receiving(summary: &Summary, most: usize) -> Vec<String> {
             let on = if links > 1 { format!(" over {link}") } else { String::new() };
             let paths: Vec<String> = group.iter().map(|it| it.send_path.to_string()).collect();
             let (before, after) = caveats(&first.choice.caveats);
-            let (advice, other_end) = advised(&first.choice);
+            let (advice, other_end) = advised(&first.choice, &[]);
             let dropping: Vec<String> = first.dropping.iter().map(ToString::to_string).collect();
             // Said once a link.
             let is_first =
@@ -110,7 +110,6 @@ fn sentence(recommendation: &Recommendation) -> String {
 /// The sentence, and of which paths by reference it says when they pay. What there is no room for is left out: the other end
 /// of the sizes, then those paths.
 fn said(recommendation: &Recommendation) -> (String, Vec<&ByReference>) {
-    let (advice, other_end) = advised(recommendation);
     let by_reference = recommendation.by_reference.iter().filter(|it| is_said(recommendation, it));
     let by_reference: Vec<&ByReference> = by_reference.collect();
     let (mut before, after) = caveats(&recommendation.caveats);
@@ -119,8 +118,12 @@ fn said(recommendation: &Recommendation) -> (String, Vec<&ByReference>) {
         before.push_str("at line rate, by CPU: ");
     }
     let with = |has_other_end: bool, has_by_reference: bool| {
-        let other_end = if has_other_end { other_end.as_str() } else { "" };
         let said = if has_by_reference { by_reference.clone() } else { Vec::new() };
+        // Said once of a path.
+        let is_untold = |path: &SendPath| !said.iter().any(|it| it.path == *path && says_anyway(it));
+        let copied = recommendation.copied_anyway.iter().copied().filter(is_untold);
+        let (advice, other_end) = advised(recommendation, &copied.collect::<Vec<_>>());
+        let other_end = if has_other_end { other_end.as_str() } else { "" };
         let pay = said.iter().map(|it| format!("; {}", pays(it, recommendation)));
         let pay = pay.collect::<String>();
         (capital(&format!("{before}{advice}{other_end}{pay}{after}.")), said)
@@ -130,9 +133,17 @@ fn said(recommendation: &Recommendation) -> (String, Vec<&ByReference>) {
     longer.map(|(end, pay)| with(end, pay)).find(fits).unwrap_or_else(|| with(false, false))
 }
 
-/// The advice; of a value to use, what it gains at the other end of the sizes stands apart.
-fn advised(recommendation: &Recommendation) -> (String, String) {
+/// The advice; of a value to use, what it gains at the other end of the sizes stands apart. Where it names one of these paths, it says
+/// that all of it was copied.
+fn advised(recommendation: &Recommendation, copied: &[SendPath]) -> (String, String) {
     let (factor, metric) = (recommendation.factor, recommendation.metric);
+    let option = |factor: Factor, value: &str| match copied.iter().find(|it| it.name() == value) {
+        Some(path) if factor == Factor::Send => format!("{path}{ANYWAY}"),
+        _ => option(factor, value),
+    };
+    let names = |factor: Factor, values: &[String]| {
+        listed(&values.iter().map(|value| option(factor, value)).collect::<Vec<_>>())
+    };
     let advice = match &recommendation.advice {
         Advice::Use { value, against, gains, .. } => {
             return used(&option(factor, value), &option(factor, against), gains, metric);
@@ -236,16 +247,28 @@ fn is_said(recommendation: &Recommendation, it: &ByReference) -> bool {
     }
 }
 
+/// What stands behind a path by reference whose every completion was marked copied.
+const ANYWAY: &str = " (copied anyway)";
+
 /// Whether the sentence says that what a path by reference handed over was copied all the same.
 pub(crate) fn says_copied(recommendation: &Recommendation) -> bool {
-    let says = |it: &&ByReference| {
-        matches!(it.pays, Pays::Never | Pays::Alike | Pays::Unclear) && all_copied(it)
+    let is_named = |path: &SendPath| match &recommendation.advice {
+        Advice::Use { value, against, .. } | Advice::BySize { value, against, .. } => {
+            [value, against].iter().any(|it| *it == path.name())
+        }
+        Advice::Alike { values }
+        | Advice::Unclear { values }
+        | Advice::NotCompared { values } => values.iter().any(|it| it == path.name()),
+        Advice::Alone { value } => value == path.name(),
+        Advice::NotThemselves { .. } | Advice::Nothing => false,
     };
-    said(recommendation).1.iter().any(says)
+    said(recommendation).1.into_iter().any(says_anyway)
+        || recommendation.copied_anyway.iter().any(is_named)
 }
 
-fn all_copied(it: &ByReference) -> bool {
-    it.copied_share.value().is_some_and(|[least, _]| *least >= 1.0)
+/// Whether what is said of a path by reference says that all of it was copied.
+fn says_anyway(it: &ByReference) -> bool {
+    matches!(it.pays, Pays::Never | Pays::Alike | Pays::Unclear) && it.is_all_copied()
 }
 
 /// A value as it is asked for: a path by its name, another factor's by its flag: `--nodelay on`.
@@ -255,10 +278,6 @@ fn option(factor: Factor, value: &str) -> String {
         Factor::Send | Factor::Recv => value.to_owned(),
         other => format!("--{} {value}", other.key()),
     }
-}
-
-fn names(factor: Factor, values: &[String]) -> String {
-    listed(&values.iter().map(|value| option(factor, value)).collect::<Vec<_>>())
 }
 
 /// Whether a finding says that a figure is better.
@@ -347,13 +366,13 @@ fn pays(it: &ByReference, recommendation: &Recommendation) -> String {
         | Advice::Nothing => "",
     };
     let link = recommendation.stated_link;
-    let anyway = if all_copied(it) { " (copied anyway)" } else { "" };
+    let anyway = if it.is_all_copied() { ANYWAY } else { "" };
     match it.pays {
         Pays::Never if chosen == path.name() => {
             format!("it costs more CPU than {}{anyway}", it.against)
         }
         Pays::Never if chosen == it.against.name() => match link {
-            Some(link) if all_copied(it) => {
+            Some(link) if it.is_all_copied() => {
                 format!("{path} never beats it (copied over {link})")
             }
             _ => format!("{path} never beats it{}{anyway}", on(link)),
@@ -410,6 +429,7 @@ mod tests {
                 pays,
                 copied_share: Measured::Value([1.0, 1.0]),
             }],
+            copied_anyway: vec![SendPath::A3],
             caveats: Vec::new(),
         }
     }
@@ -495,6 +515,59 @@ mod tests {
                 .starts_with("Buffers that are written again over loopback: use")
         );
         assert_eq!(super::if_rewritten(&recommended(by_size("sendmsg"), Pays::Never), true), None);
+    }
+
+    #[test]
+    fn whatever_the_first_line_names_it_says_to_have_been_copied_once() {
+        let (zerocopy, send) = ("zerocopy".to_owned(), "send".to_owned());
+        let bracket = CrossoverOutcome::Bracket { low: 4096.0, high: 65_536.0 };
+        let both = || vec![send.clone(), zerocopy.clone()];
+        let used = |value: &str, against: &str| {
+            let gains = vec![gain(64, 1.5, Finding::More), gain(65_536, 1.2, Finding::More)];
+            let (value, against) = (value.to_owned(), against.to_owned());
+            Advice::Use { value, against, everywhere: true, gains }
+        };
+        // The twin that copies was not measured, so that nothing is said of when it pays.
+        for (advice, text) in [
+            (
+                used("zerocopy", "send"),
+                "Use zerocopy (copied anyway): 1.50 × [1.47, 1.53] the goodput of send at 64 B, 1.20 × at 64 KiB.",
+            ),
+            (
+                used("send", "zerocopy"),
+                "Use send: 1.50 × [1.47, 1.53] the goodput of zerocopy (copied anyway) at 64 B, 1.20 × at 64 KiB.",
+            ),
+            (
+                Advice::BySize { value: zerocopy.clone(), against: send.clone(), outcome: bracket },
+                "Use send for small messages and zerocopy (copied anyway) for large ones; they change places between 4 KiB and 64 KiB.",
+            ),
+            (
+                Advice::Alike { values: both() },
+                "Use any of send and zerocopy (copied anyway): alike at every size.",
+            ),
+            (
+                Advice::Unclear { values: both() },
+                "Unclear which of send and zerocopy (copied anyway) to use (wide intervals).",
+            ),
+            (
+                Advice::Alone { value: zerocopy.clone() },
+                "Only zerocopy (copied anyway) was measured: nothing is recommended.",
+            ),
+        ] {
+            let by_reference = Vec::new();
+            let mut of = Recommendation { by_reference, ..recommended(advice, Pays::Never) };
+            assert_eq!(sentence(&of), text);
+            assert!(says_copied(&of));
+            of.copied_anyway.clear();
+            assert_eq!(sentence(&of), text.replace(" (copied anyway)", ""));
+            assert!(!says_copied(&of));
+        }
+        // What is said of when it pays says it only where it does not pay.
+        let of = recommended(used("zerocopy", "sendmsg"), Pays::Never);
+        assert!(sentence(&of).ends_with("; it costs more CPU than sendmsg (copied anyway)."));
+        assert_eq!(sentence(&of).matches("copied").count(), 1);
+        let of = recommended(used("zerocopy", "sendmsg"), Pays::Always);
+        assert!(sentence(&of).starts_with("Use zerocopy (copied anyway): "));
     }
 
     #[test]
@@ -598,6 +671,7 @@ mod tests {
             at_line_rate: true,
             metric: Metric::EndsCpuNsPerKib,
             by_reference: Vec::new(),
+            copied_anyway: Vec::new(),
             ..recommended(advice, Pays::Never)
         };
         let text = sentence(&recommended);

@@ -4,7 +4,7 @@ use crate::numbers::duration;
 use crate::spelling::{counted, factors, half_width, is_of_no_use, listed, percent, ratio, short};
 use analysis::findings::NotAudited;
 use analysis::results::Ending;
-use analysis::warnings::{MoreRounds, SmallerPlan, Warning};
+use analysis::warnings::{MoreRounds, SmallerPlan, StepNotCounted, Warning};
 use model::{Cell, Factor, Link, Nanos};
 
 use super::copying::untold;
@@ -53,6 +53,7 @@ pub(crate) fn warning(warning: &Warning) -> String {
             limit_too_short(*limit_s, [*blocks, *of], *block_s, smaller.as_ref())
         }
         Warning::AuditedNothing { of } => audited_nothing(of),
+        Warning::AuditedInPart { of } => audited_in_part(of),
         Warning::Preliminary { rounds: 0, more: MoreRounds::Rows } => {
             "no whole round: no file has a row of every cell, and rows of different files are not compared"
                 .to_owned()
@@ -293,6 +294,18 @@ fn audited_nothing(of: &[NotAudited]) -> String {
     of.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
+/// `--audits copy-audit did not count all: copied in (send, sendmsg): no breakpoint register is free`.
+fn audited_in_part(of: &[StepNotCounted]) -> String {
+    let one = |StepNotCounted { step, paths, why }: &StepNotCounted| {
+        let paths: Vec<&str> = paths.iter().map(|path| path.name()).collect();
+        let of =
+            if paths.is_empty() { String::new() } else { format!(" ({})", paths.join(", ")) };
+        format!("{}{of}: {why}", step.words())
+    };
+    let all: Vec<String> = of.iter().map(one).collect();
+    format!("--audits copy-audit did not count all: {}", all.join("; "))
+}
+
 fn more_rounds(more: MoreRounds) -> String {
     match more {
         MoreRounds::Time => "--resume, more --max-time".to_owned(),
@@ -373,12 +386,13 @@ fn copied(least: f64, most: f64, on_delivery: bool, over: &[Link]) -> String {
 #[cfg(test)]
 mod tests {
     use analysis::control::Agreement;
+    use analysis::copies::Step;
     use analysis::estimate::Estimate;
     use analysis::metric::Metric;
     use analysis::results::{Finding, Ratio};
     use analysis::stopping::Widest;
     use analysis::trends::Trend;
-    use model::{Audit, Measured};
+    use model::{Audit, Measured, SendPath};
 
     use super::*;
 
@@ -470,6 +484,10 @@ mod tests {
             (Warning::LineNotRecorded { segments: 1, of: 2 }, "in 1 of 2 segments the version that measured did not record the line, which may have been another one: nothing of it is told; begin a new run".to_owned()),
             (limit_too_short(&["64", "65536"], &["1"]), "--max-time 20s sufficed for 4 of 16 blocks, at 5 s each: a round of all takes 1m20s here; go on with --resume and --max-time 60s, or the same command with --sizes 64,65536 --threads 1, which fits".to_owned()),
             (Warning::AuditedNothing { of: vec![NotAudited { audit: Audit::CopyAudit, why: "no CAP_BPF; run as root".to_owned() }] }, "--audits copy-audit told nothing: the bytes that the kernel copies were not counted: no CAP_BPF; run as root".to_owned()),
+            (Warning::AuditedInPart { of: vec![
+                StepNotCounted { step: Step::In, paths: vec![SendPath::A1, SendPath::A2], why: "no breakpoint register is free".to_owned() },
+                StepNotCounted { step: Step::Deferred, paths: Vec::new(), why: "no kprobes".to_owned() },
+            ] }, "--audits copy-audit did not count all: copied in (send, sendmsg): no breakpoint register is free; copied at delivery: no kprobes".to_owned()),
             (Warning::Preliminary { rounds: 3, more: MoreRounds::Rounds { rounds: 10 } }, "preliminary, 3 whole rounds: trust intervals from 10 rounds on (--resume, --rounds 10, more --max-time)".to_owned()),
             (noise(0.14, true), "differences below 14 % cannot be seen here: more rounds, or a quieter machine".to_owned()),
             (at_line_rate, "equal cells are not shown to be equal here (CPU 1.02 × [1.01, 1.03], ±1 %): distrust differences of that order, and look for what else runs".to_owned()),

@@ -283,6 +283,7 @@ pub(super) fn recommendations() -> Vec<Recommendation> {
             pays: Pays::Never,
             copied_share: Measured::Value([1.0, 1.0]),
         }],
+        copied_anyway: vec![SendPath::Zerocopy],
         caveats: Vec::new(),
     }]
 }
