@@ -6,7 +6,7 @@
 //! are ([`crate::crossovers`]); where there is none, a break-even of two that no other one beats is. Links are never ranked
 //! against each other.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::values::Rate;
 use model::{Cell, Contrast, Factor, Link, Measured, ReceivePath, SendPath, Shared};
@@ -63,6 +63,9 @@ pub struct Recommendation {
     /// Of what there is to choose, the paths that pass by reference and whose every completion was marked copied.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub copied_anyway: Vec<SendPath>,
+    /// Likewise the paths to receive that map pages where they can, and mapped less than 1 % of what came in every cell.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub copied_out_anyway: Vec<ReceivePath>,
     /// What speaks against taking it further.
     pub caveats: Vec<Caveat>,
 }
@@ -397,6 +400,7 @@ fn choose(evidence: &Evidence<'_>, link: Link, factor: Factor, laws: &[Law]) -> 
     let by_reference = by_reference.collect();
     let chosen = paths.iter().copied().filter(|_| factor == Factor::Send);
     let copied_anyway = chosen.filter(|path| is_all(&copied(evidence, *path))).collect();
+    let copied_out_anyway = if factor == Factor::Recv { unmapping(evidence) } else { Vec::new() };
     let stated_link = evidence.run.stated_link(link);
     Recommendation {
         stated_link,
@@ -410,6 +414,7 @@ fn choose(evidence: &Evidence<'_>, link: Link, factor: Factor, laws: &[Law]) -> 
         if_rewritten,
         by_reference,
         copied_anyway,
+        copied_out_anyway,
         caveats,
     }
 }
@@ -537,6 +542,22 @@ impl Pays {
             CrossoverOutcome::Undecided => Self::Unclear,
         }
     }
+}
+
+/// Below this share of what came it is nothing that was mapped.
+const NOTHING: f64 = 0.01;
+
+/// Paths to receive that could have mapped pages and did so in no cell.
+fn unmapping(evidence: &Evidence<'_>) -> Vec<ReceivePath> {
+    let mut most = BTreeMap::<ReceivePath, f64>::new();
+    for estimates in evidence.asked() {
+        if let Some(share) = figure(estimates, Metric::MappedShare) {
+            let most = most.entry(estimates.cell.receive_path).or_default();
+            *most = most.max(share.mean);
+        }
+    }
+    most.retain(|_, share| *share < NOTHING);
+    most.into_keys().collect()
 }
 
 /// Least and largest share of a path's completions that were marked copied.

@@ -230,6 +230,10 @@ pub enum Warning {
         least: f64,
         /// The most of a cell that is warned of.
         most: f64,
+        /// Cells that are warned of.
+        cells: u32,
+        /// Cells that could have mapped pages.
+        of: u32,
     },
     /// Threads of the kernel did a part of senders' work for their io_urings (SQPOLL, io-wq).
     RingThreads {
@@ -412,8 +416,7 @@ mod tests {
         let controls = plan.controls();
         let warnings = warnings_of(&plan, &void_where(&plan, |cell| controls.contains(cell)));
         assert_eq!(cells_without(&warnings), None, "{warnings:#?}");
-        let is_void =
-            |cell: &Cell| controls.contains(cell) || cell.send_path != SendPath::Sendmsg;
+        let is_void = |cell: &Cell| controls.contains(cell) || cell.send_path != SendPath::Sendmsg;
         let warnings = warnings_of(&plan, &void_where(&plan, is_void));
         assert_eq!(cells_without(&warnings), Some(2), "{warnings:#?}");
         assert!(!warnings.iter().any(|it| matches!(it, Warning::NotReached { .. })));

@@ -580,6 +580,29 @@ fn paths_whose_every_completion_was_marked_copied_are_named_without_their_twin_t
 }
 
 #[test]
+fn paths_to_receive_that_mapped_nothing_are_named() {
+    let mut plan = sizes("sendmsg");
+    plan.factors.set(Factor::Recv, "recv,recv-zerocopy").unwrap();
+    let with = |mapped_bytes: Option<u64>| {
+        let mut records = synthetic::run(&plan, 3, synthetic::trial);
+        for record in &mut records {
+            if let Record::Trial(trial) = record
+                && let Outcome::Finished(finished) = &mut trial.outcome
+                && finished.receiver.total.mapped_bytes > 0
+                && let Some(mapped_bytes) = mapped_bytes
+            {
+                finished.receiver.total.mapped_bytes = mapped_bytes;
+            }
+        }
+        let summary = summarise(&plan, &synthetic::host(), &records);
+        summary.explained.recommendations[0].copied_out_anyway.clone()
+    };
+    assert_eq!(with(Some(0)), [ReceivePath::RecvZerocopy]);
+    assert_eq!(with(Some(1)), [ReceivePath::RecvZerocopy]);
+    assert_eq!(with(None), [], "three quarters are mapped");
+}
+
+#[test]
 fn a_setting_that_only_the_sequence_of_sizes_shows_is_told_too() {
     let plan = without_controls(&[
         (Factor::Send, "send,sendmsg"),

@@ -4,9 +4,7 @@ use std::collections::BTreeSet;
 
 use model::audit::Audited;
 use model::values::BusyPoll;
-use model::{
-    Audit, Cell, Contrast, Factor, Link, Mark, Measured, Plan, SendPath, saturating_sum,
-};
+use model::{Audit, Cell, Contrast, Factor, Link, Mark, Measured, Plan, SendPath, saturating_sum};
 
 use super::{Basis, MoreRounds, SmallerPlan, StepNotCounted, Warning};
 use crate::control::Agreement;
@@ -327,14 +325,16 @@ const LITTLE: f64 = 0.5;
 
 pub(super) fn little_mapped(basis: &Basis<'_>) -> Option<Warning> {
     let cells = basis.estimates.iter().filter(|estimate| !estimate.control);
-    let shares = cells
+    let shares: Vec<f64> = cells
         .filter_map(|estimate| estimate.metrics.get(&Metric::MappedShare)?.value())
         .map(|share| share.mean)
-        .filter(|share| *share < LITTLE);
-    let [least, most] = shares.fold([f64::INFINITY, f64::NEG_INFINITY], |[least, most], share| {
-        [least.min(share), most.max(share)]
-    });
-    (least <= most).then_some(Warning::LittleMapped { least, most })
+        .collect();
+    let little = || shares.iter().copied().filter(|share| *share < LITTLE);
+    let least = little().min_by(f64::total_cmp)?;
+    let most = little().max_by(f64::total_cmp)?;
+    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    let (cells, of) = (count(little().count()), count(shares.len()));
+    Some(Warning::LittleMapped { least, most, cells, of })
 }
 
 pub(super) fn ring_threads(basis: &Basis<'_>) -> Option<Warning> {

@@ -120,7 +120,8 @@ fn said(recommendation: &Recommendation) -> (String, Vec<&ByReference>) {
     let with = |has_other_end: bool, has_by_reference: bool| {
         let said = if has_by_reference { by_reference.clone() } else { Vec::new() };
         // Said once of a path.
-        let is_untold = |path: &SendPath| !said.iter().any(|it| it.path == *path && says_anyway(it));
+        let is_untold =
+            |path: &SendPath| !said.iter().any(|it| it.path == *path && says_anyway(it));
         let copied = recommendation.copied_anyway.iter().copied().filter(is_untold);
         let (advice, other_end) = advised(recommendation, &copied.collect::<Vec<_>>());
         let other_end = if has_other_end { other_end.as_str() } else { "" };
@@ -137,9 +138,14 @@ fn said(recommendation: &Recommendation) -> (String, Vec<&ByReference>) {
 /// that all of it was copied.
 fn advised(recommendation: &Recommendation, copied: &[SendPath]) -> (String, String) {
     let (factor, metric) = (recommendation.factor, recommendation.metric);
-    let option = |factor: Factor, value: &str| match copied.iter().find(|it| it.name() == value) {
-        Some(path) if factor == Factor::Send => format!("{path}{ANYWAY}"),
-        _ => option(factor, value),
+    let is_copied = |factor: Factor, value: &str| {
+        factor == Factor::Send && copied.iter().any(|it| it.name() == value)
+            || factor == Factor::Recv
+                && recommendation.copied_out_anyway.iter().any(|it| it.name() == value)
+    };
+    let option = |factor: Factor, value: &str| {
+        let anyway = if is_copied(factor, value) { ANYWAY } else { "" };
+        format!("{}{anyway}", option(factor, value))
     };
     let names = |factor: Factor, values: &[String]| {
         listed(&values.iter().map(|value| option(factor, value)).collect::<Vec<_>>())
@@ -256,9 +262,9 @@ pub(crate) fn says_copied(recommendation: &Recommendation) -> bool {
         Advice::Use { value, against, .. } | Advice::BySize { value, against, .. } => {
             [value, against].iter().any(|it| *it == path.name())
         }
-        Advice::Alike { values }
-        | Advice::Unclear { values }
-        | Advice::NotCompared { values } => values.iter().any(|it| it == path.name()),
+        Advice::Alike { values } | Advice::Unclear { values } | Advice::NotCompared { values } => {
+            values.iter().any(|it| it == path.name())
+        }
         Advice::Alone { value } => value == path.name(),
         Advice::NotThemselves { .. } | Advice::Nothing => false,
     };
@@ -430,6 +436,7 @@ mod tests {
                 copied_share: Measured::Value([1.0, 1.0]),
             }],
             copied_anyway: vec![SendPath::A3],
+            copied_out_anyway: Vec::new(),
             caveats: Vec::new(),
         }
     }
@@ -571,6 +578,25 @@ mod tests {
     }
 
     #[test]
+    fn a_path_to_receive_that_could_map_and_copied_all_is_said_to_copy() {
+        let advice = used("recv-zerocopy", "recv");
+        let of = Recommendation {
+            factor: Factor::Recv,
+            by_reference: Vec::new(),
+            copied_anyway: Vec::new(),
+            copied_out_anyway: vec![model::ReceivePath::RecvZerocopy],
+            ..recommended(advice, Pays::Never)
+        };
+        assert!(
+            sentence(&of).starts_with("Use recv-zerocopy (copied anyway): "),
+            "{}",
+            sentence(&of)
+        );
+        let of = Recommendation { copied_out_anyway: Vec::new(), ..of };
+        assert!(sentence(&of).starts_with("Use recv-zerocopy: "), "{}", sentence(&of));
+    }
+
+    #[test]
     fn what_has_no_room_is_not_said() {
         let gains = vec![gain(64, 4.8, Finding::More), gain(65_536, 1.3, Finding::More)];
         let mut of = recommended(use_sendmsg(gains), Pays::Never);
@@ -672,6 +698,7 @@ mod tests {
             metric: Metric::EndsCpuNsPerKib,
             by_reference: Vec::new(),
             copied_anyway: Vec::new(),
+            copied_out_anyway: Vec::new(),
             ..recommended(advice, Pays::Never)
         };
         let text = sentence(&recommended);

@@ -140,7 +140,9 @@ pub(crate) fn warning(warning: &Warning) -> String {
             percent(*share),
             stall(*stall_us)
         ),
-        Warning::LittleMapped { least, most } => little_mapped(*least, *most),
+        Warning::LittleMapped { least, most, cells, of } => {
+            little_mapped([*least, *most], [*cells, *of])
+        }
         Warning::RingThreads { least, most } => ring_threads(*least, *most),
         Warning::NoBusyPoll { cells, of, over } => no_busy_poll(*cells, *of, over),
         Warning::NoCounters { .. } => {
@@ -298,8 +300,7 @@ fn audited_nothing(of: &[NotAudited]) -> String {
 fn audited_in_part(of: &[StepNotCounted]) -> String {
     let one = |StepNotCounted { step, paths, why }: &StepNotCounted| {
         let paths: Vec<&str> = paths.iter().map(|path| path.name()).collect();
-        let of =
-            if paths.is_empty() { String::new() } else { format!(" ({})", paths.join(", ")) };
+        let of = if paths.is_empty() { String::new() } else { format!(" ({})", paths.join(", ")) };
         format!("{}{of}: {why}", step.words())
     };
     let all: Vec<String> = of.iter().map(one).collect();
@@ -341,11 +342,13 @@ fn no_busy_poll(cells: u32, of: u32, over: &[Link]) -> String {
     )
 }
 
-fn little_mapped(least: f64, most: f64) -> String {
-    let (least, most) = (percent(least), percent(most));
+fn little_mapped(shares: [f64; 2], [cells, of]: [u32; 2]) -> String {
+    let [least, most] = shares.map(percent);
     let share = if least == most { least } else { format!("{least} to {most}") };
+    let cells =
+        if cells == of { String::new() } else { format!(" in {cells} of {of} cells with it") };
     format!(
-        "TCP_ZEROCOPY_RECEIVE mapped {share} of what was received, the rest was copied: what can be mapped comes from a sender that passes by reference, on whole pages (--layout paged), in segments of whole pages (--segment 4108)"
+        "TCP_ZEROCOPY_RECEIVE mapped {share} of what was received{cells}, the rest was copied: what can be mapped comes from a sender that passes by reference, on whole pages (--layout paged), in segments of whole pages (--segment 4108)"
     )
 }
 
@@ -503,7 +506,8 @@ mod tests {
             (Warning::Copied { shares: [1.0, 1.0], on_delivery: true, over: vec![Link::Loopback] }, "every zero-copy completion over loopback was marked copied (delivery on this machine copies: no figure of loopback tells what zero-copy saves on a network card)".to_owned()),
             (Warning::Copied { shares: [0.2, 0.5], on_delivery: true, over: Vec::new() }, "from 20 % to 50 % of a cell's zero-copy completions were marked copied".to_owned()),
             (Warning::Stalled { cells: 2, of: 3, share: 0.27, stall_us: 39_600.0, largest: Cell::default() }, format!("in 2 of 3 cells bytes stood still in up to 27 % of the slices, for 39.6 ms each; they count, as users would see them: {STALLED} (the largest: {place}, 27 %)")),
-            (Warning::LittleMapped { least: 0.0, most: 0.0 }, "TCP_ZEROCOPY_RECEIVE mapped 0 % of what was received, the rest was copied: what can be mapped comes from a sender that passes by reference, on whole pages (--layout paged), in segments of whole pages (--segment 4108)".to_owned()),
+            (Warning::LittleMapped { least: 0.0, most: 0.0, cells: 3, of: 3 }, "TCP_ZEROCOPY_RECEIVE mapped 0 % of what was received, the rest was copied: what can be mapped comes from a sender that passes by reference, on whole pages (--layout paged), in segments of whole pages (--segment 4108)".to_owned()),
+            (Warning::LittleMapped { least: 0.0, most: 0.2, cells: 6, of: 12 }, "TCP_ZEROCOPY_RECEIVE mapped 0 % to 20 % of what was received in 6 of 12 cells with it, the rest was copied: what can be mapped comes from a sender that passes by reference, on whole pages (--layout paged), in segments of whole pages (--segment 4108)".to_owned()),
             (Warning::RingThreads { least: 0.68, most: 0.89 }, "the kernel's threads for io_urings (SQPOLL, io-wq) took 68 % to 89 % of a sender's CPU time: that time is in every cost of the sender, and not in context switches; cycles and cache misses of a polled sender are not told".to_owned()),
             (Warning::NoBusyPoll { cells: 1, of: 2, over: vec![Link::Loopback] }, "busy polling was asked for and could not happen in 1 of 2 cells over loopback: no NAPI id (SO_INCOMING_NAPI_ID) at the receiving connections, so that nothing is compared by it; a network card has one, a veth device with --gro on --tso off".to_owned()),
             (Warning::Congestion { used: "cubic".to_owned(), system: "bbr".to_owned() }, "congestion control was cubic, the system's is bbr: --congestion system".to_owned()),
