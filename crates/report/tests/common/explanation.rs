@@ -284,6 +284,7 @@ pub(super) fn recommendations() -> Vec<Recommendation> {
             copied_share: Measured::Value([1.0, 1.0]),
         }],
         copied_anyway: vec![SendPath::Zerocopy],
+        copied_out_anyway: vec![model::ReceivePath::RecvZerocopy],
         caveats: Vec::new(),
     }]
 }
