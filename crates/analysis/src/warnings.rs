@@ -412,8 +412,7 @@ mod tests {
         let controls = plan.controls();
         let warnings = warnings_of(&plan, &void_where(&plan, |cell| controls.contains(cell)));
         assert_eq!(cells_without(&warnings), None, "{warnings:#?}");
-        let is_void =
-            |cell: &Cell| controls.contains(cell) || cell.send_path != SendPath::Sendmsg;
+        let is_void = |cell: &Cell| controls.contains(cell) || cell.send_path != SendPath::Sendmsg;
         let warnings = warnings_of(&plan, &void_where(&plan, is_void));
         assert_eq!(cells_without(&warnings), Some(2), "{warnings:#?}");
         assert!(!warnings.iter().any(|it| matches!(it, Warning::NotReached { .. })));

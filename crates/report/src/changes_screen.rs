@@ -183,12 +183,6 @@ fn row(change: &Change) -> TableRow {
     };
     TableRow::Figures(
         words::subject(&change.subject),
-        vec![
-            short(change.before),
-            short(change.after),
-            itself,
-            beside,
-            verdict.to_owned(),
-        ],
+        vec![short(change.before), short(change.after), itself, beside, verdict.to_owned()],
     )
 }

@@ -4,9 +4,7 @@ use std::collections::BTreeSet;
 
 use model::audit::Audited;
 use model::values::BusyPoll;
-use model::{
-    Audit, Cell, Contrast, Factor, Link, Mark, Measured, Plan, SendPath, saturating_sum,
-};
+use model::{Audit, Cell, Contrast, Factor, Link, Mark, Measured, Plan, SendPath, saturating_sum};
 
 use super::{Basis, MoreRounds, SmallerPlan, StepNotCounted, Warning};
 use crate::control::Agreement;

@@ -66,7 +66,8 @@ fn differences(html: &mut Markup, of: &[Difference], what: &str) {
 }
 
 fn every_change(html: &mut Markup, comparison: &Comparison) {
-    let columns = ["what", "figure", "before", "after", "change", "beside all", "p", "corrected p", ""];
+    let columns =
+        ["what", "figure", "before", "after", "change", "beside all", "p", "corrected p", ""];
     let columns = columns.map(str::to_owned);
     table(html, "Every change that was looked for", "plain", &columns, |html| {
         for change in &comparison.changes {

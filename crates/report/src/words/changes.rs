@@ -380,11 +380,7 @@ pub(crate) fn beside_all(comparison: &Comparison) -> Option<String> {
 pub(crate) fn section(of: Metric, overall: Option<&Overall>) -> String {
     match overall.filter(|overall| overall.common != 1.0) {
         Some(overall) => {
-            format!(
-                "{}; all cells {} ×",
-                metric(of),
-                crate::spelling::short(overall.common)
-            )
+            format!("{}; all cells {} ×", metric(of), crate::spelling::short(overall.common))
         }
         None => metric(of),
     }
@@ -487,7 +483,8 @@ fn neither(unseen: &Unseen<'_>, allowed: Share, changes: &Changes) -> String {
     }
     let mut runs = changes.base.runs.iter();
     let others = changes.comparisons.iter().flat_map(|it| &it.other.runs);
-    let rounds = match runs.find(|run| !run.imported).or(others.into_iter().find(|it| !it.imported)) {
+    let rounds = match runs.find(|run| !run.imported).or(others.into_iter().find(|it| !it.imported))
+    {
         Some(run) => format!(
             "more rounds of each run (copycost run --resume {} with more --rounds and --max-time)",
             run.name

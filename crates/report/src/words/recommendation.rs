@@ -120,7 +120,8 @@ fn said(recommendation: &Recommendation) -> (String, Vec<&ByReference>) {
     let with = |has_other_end: bool, has_by_reference: bool| {
         let said = if has_by_reference { by_reference.clone() } else { Vec::new() };
         // Said once of a path.
-        let is_untold = |path: &SendPath| !said.iter().any(|it| it.path == *path && says_anyway(it));
+        let is_untold =
+            |path: &SendPath| !said.iter().any(|it| it.path == *path && says_anyway(it));
         let copied = recommendation.copied_anyway.iter().copied().filter(is_untold);
         let (advice, other_end) = advised(recommendation, &copied.collect::<Vec<_>>());
         let other_end = if has_other_end { other_end.as_str() } else { "" };
@@ -256,9 +257,9 @@ pub(crate) fn says_copied(recommendation: &Recommendation) -> bool {
         Advice::Use { value, against, .. } | Advice::BySize { value, against, .. } => {
             [value, against].iter().any(|it| *it == path.name())
         }
-        Advice::Alike { values }
-        | Advice::Unclear { values }
-        | Advice::NotCompared { values } => values.iter().any(|it| it == path.name()),
+        Advice::Alike { values } | Advice::Unclear { values } | Advice::NotCompared { values } => {
+            values.iter().any(|it| it == path.name())
+        }
         Advice::Alone { value } => value == path.name(),
         Advice::NotThemselves { .. } | Advice::Nothing => false,
     };

@@ -298,8 +298,7 @@ fn audited_nothing(of: &[NotAudited]) -> String {
 fn audited_in_part(of: &[StepNotCounted]) -> String {
     let one = |StepNotCounted { step, paths, why }: &StepNotCounted| {
         let paths: Vec<&str> = paths.iter().map(|path| path.name()).collect();
-        let of =
-            if paths.is_empty() { String::new() } else { format!(" ({})", paths.join(", ")) };
+        let of = if paths.is_empty() { String::new() } else { format!(" ({})", paths.join(", ")) };
         format!("{}{of}: {why}", step.words())
     };
     let all: Vec<String> = of.iter().map(one).collect();
