@@ -9,7 +9,7 @@ mod surprise;
 mod threads;
 mod two_way;
 
-use model::Missing;
+use model::{Link, Missing, RunCommand};
 
 pub use self::finding::{
     Answer, AnswerFinding, Basis, Comparisons, CopiesInAll, Departed, Largest, LevelRatio, Saves,
@@ -47,7 +47,7 @@ impl Found {
     }
 
     fn no_valid_trial() -> Self {
-        Self::lacking(Reason::NoValidTrial, Missing::plan("copycost run"))
+        Self::lacking(Reason::NoValidTrial, Missing::plan(RunCommand::default()))
     }
 
     /// With the comparisons that it rests on.
@@ -72,7 +72,10 @@ pub fn answers(evidence: &Evidence<'_>, whole: &Evidence<'_>) -> Vec<Answer> {
         if !is_measured(whole) {
             Found::no_valid_trial()
         } else if main_link(whole).is_none() {
-            Found::lacking(no_main_link(whole), Missing::plan("copycost run --link loopback,sink"))
+            Found::lacking(
+                no_main_link(whole),
+                Missing::plan(RunCommand::default().over(&[Link::Loopback, Link::Sink])),
+            )
         } else {
             answer(evidence)
         }

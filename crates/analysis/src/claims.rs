@@ -25,7 +25,7 @@ pub(crate) use self::threads::{NEAR, PAPER_FALLS};
 
 use std::collections::BTreeSet;
 
-use model::{Cell, Missing};
+use model::{Cell, Link, Missing, RunCommand};
 
 use crate::claims::claim::{Claim, Verdict};
 use crate::copies::copy_audit;
@@ -42,7 +42,7 @@ use crate::results::RunFacts;
 enum Judge {
     /// By what was measured on the link that the paper's claims are about, which has a receiver.
     Main(fn(&Evidence<'_>) -> Ruling),
-    /// The same of a claim about the ends' own machine, which a link between two hosts says nothing of; with the command that measures it.
+    /// The same of a claim about the ends' own machine, which a link between two hosts says nothing of; with the flags that measure it.
     OneHost(fn(&Evidence<'_>, &Evidence<'_>) -> Ruling, &'static str),
     /// By that link's evidence (first) and that of every link: an audit, a profile or the sink may decide it too.
     Whole(fn(&Evidence<'_>, &Evidence<'_>) -> Ruling),
@@ -53,7 +53,7 @@ use Judge::{Main, OneHost, Whole};
 const CLAIMS: [Judge; 25] = [
     Whole(audited::c1),
     Whole(audited::c2),
-    OneHost(audited::c3, "copycost run --send zerocopy,sendmsg"),
+    OneHost(audited::c3, "--send zerocopy,sendmsg"),
     Main(paths::c4),
     Whole(bookkeeping::c5),
     Whole(audited::c6),
@@ -69,9 +69,9 @@ const CLAIMS: [Judge; 25] = [
     Main(placement::c16),
     Main(causes::c17),
     Main(caches::c18),
-    OneHost(through_caches::c19, "copycost run --preset break-even --send send,sendmsg,zerocopy"),
+    OneHost(through_caches::c19, "--preset break-even --send send,sendmsg,zerocopy"),
     Main(caches::c20),
-    OneHost(c21, "copycost run --send sendmsg --sizes 64KiB --ring 1,auto"),
+    OneHost(c21, "--send sendmsg --sizes 64KiB --ring 1,auto"),
     Main(cycles::c22),
     Main(cycles::c23),
     Main(threads::c24),
@@ -94,13 +94,16 @@ pub fn claims(evidence: &Evidence<'_>, whole: &Evidence<'_>, laws: &[Law]) -> Ve
         evidence.estimates.iter().filter(|e| e.oversubscribed.is_so()).map(|e| &e.cell).collect();
     let claim = |(number, judge): (usize, &Judge)| {
         let mut ruling = if !evidence.asked().any(|estimates| estimates.trials > 0) {
-            not_measured(Reason::NoValidTrial, Missing::plan("copycost run"))
+            not_measured(Reason::NoValidTrial, Missing::plan(RunCommand::default()))
         } else if evidence.run.rounds == 0 {
             not_measured(Reason::NoWholeRound, Missing::rounds())
         } else {
             match judge {
-                OneHost(_, command) if main_link(whole).is_some_and(|it| !it.is_of_one_host()) => {
-                    not_measured(Reason::TwoHosts, Missing::plan(*command).on_one_host())
+                OneHost(_, flags) if main_link(whole).is_some_and(|it| !it.is_of_one_host()) => {
+                    not_measured(
+                        Reason::TwoHosts,
+                        Missing::plan(RunCommand::new(*flags).on_one_host()),
+                    )
                 }
                 Main(_) if main_link(whole).is_none() => without_main_link(whole),
                 Main(judge) => judge(evidence),
@@ -224,7 +227,8 @@ fn not_measured(reason: Reason, missing: Missing) -> Ruling {
 fn without_main_link(whole: &Evidence<'_>) -> Ruling {
     not_measured(
         no_main_link(whole),
-        Missing::plan("the same on a link with a receiver: copycost run --link loopback,sink"),
+        Missing::of_itself("the same on a link with a receiver")
+            .unlocked_by(RunCommand::default().over(&[Link::Loopback, Link::Sink])),
     )
 }
 

@@ -3,7 +3,7 @@
 use model::audit::{Audited, CopiedBytes, CopyCounts, Hook};
 use model::host::Host;
 use model::record::{Finished, Outcome, ReceiveTally};
-use model::{Audit, Cell, Measured, Missing, TakenBytes};
+use model::{Audit, Cell, Link, Measured, Missing, RunCommand, TakenBytes};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -214,15 +214,15 @@ pub(crate) fn copy_audit(evidence: &Evidence<'_>, lacking: Option<(Step, &NotCou
     }
     let audit = Missing::of_itself(AUDIT);
     if !audits.has_tried(Audit::CopyAudit) {
-        return audit.unlocked_by("copycost run --audits copy-audit, as root");
+        return audit.unlocked_by(RunCommand::new("--audits copy-audit").saying(", as root"));
     }
     let ask = match lacking.and_then(|(step, why)| Some((step, why.because()?))) {
         Some((step, why)) => audit.because(format!("{} {why}", step.words())).unlocked_by(
             "the same run on a kernel with kprobes or fentry and a CPU with breakpoint registers",
         ),
-        None => audit
-            .because("this run's was of other cells")
-            .unlocked_by("copycost run --send send,sendmsg,zerocopy --audits copy-audit, as root"),
+        None => audit.because("this run's was of other cells").unlocked_by(
+            RunCommand::new("--send send,sendmsg,zerocopy --audits copy-audit").saying(", as root"),
+        ),
     };
     audits.or_why(Audit::CopyAudit, AUDIT, ask)
 }
@@ -245,8 +245,7 @@ pub(crate) fn lacking(reasons: &[Reason]) -> Option<(Step, &NotCounted)> {
 /// Of a run between two hosts: an audit counts in the kernel of the host that runs it, and no run has those of both.
 pub(crate) fn both_audits() -> Missing {
     Missing::of_itself("a copy audit of both ends of one run")
-        .unlocked_by("copycost run --link veth --audits copy-audit, as root")
-        .on_one_host()
+        .unlocked_by(RunCommand::new("--audits copy-audit").over(&[Link::Veth]).saying(", as root"))
 }
 
 /// One figure of an audit trial, or why there is none.

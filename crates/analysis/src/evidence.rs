@@ -121,7 +121,8 @@ impl<'a> AuditRecords<'a> {
 
     /// What is missing where an instrument told nothing: the reason of one that was asked for, under this name, else `ask`.
     pub(crate) fn or_why(&self, audit: Audit, what: &str, ask: Missing) -> Missing {
-        let Some(Missing { what: of, because, unlock, undo, .. }) = self.refusal(audit) else {
+        let Some(Missing { what: of, because, unlock, undo, command, .. }) = self.refusal(audit)
+        else {
             return ask;
         };
         let because = match of.as_str() {
@@ -129,14 +130,7 @@ impl<'a> AuditRecords<'a> {
             named if named == audit.name() => because,
             other => format!("{other}: {because}"),
         };
-        Missing {
-            what: what.to_owned(),
-            because,
-            unlock,
-            undo,
-            is_rounds: false,
-            is_of_one_host: false,
-        }
+        Missing { what: what.to_owned(), because, unlock, undo, is_rounds: false, command }
     }
 
     /// The last reason of an instrument among those of cells that `is_about` takes; what holds for all cells has none.

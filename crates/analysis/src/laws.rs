@@ -16,7 +16,7 @@ mod notifications;
 pub mod reason;
 
 pub(crate) use self::ceiling::CEILING;
-use model::{Cell, Missing};
+use model::{Cell, Missing, RunCommand};
 
 use self::reason::{Breach, LawReason, whole};
 use crate::evidence::Evidence;
@@ -111,5 +111,5 @@ fn cells_of(evidence: &Evidence<'_>, are: impl Fn(&Cell) -> bool, plan: &str) ->
 
 /// What would give a run without any finished trial one.
 fn measure_trials() -> Missing {
-    Missing::plan("copycost run, or --resume")
+    Missing::plan(RunCommand::default().saying(", or --resume"))
 }

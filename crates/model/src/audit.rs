@@ -12,6 +12,7 @@ use crate::measured::Measured;
 use crate::missing::Missing;
 use crate::names::{Audit, names};
 use crate::record::trial::{Outcome, Settings};
+use crate::run_command::RunCommand;
 use crate::units::Nanos;
 
 /// An audit trial of a cell.
@@ -80,7 +81,7 @@ struct Journalled {
     #[serde(skip)]
     is_rounds: bool,
     #[serde(skip)]
-    is_of_one_host: bool,
+    command: Option<RunCommand>,
 }
 
 names! {

@@ -31,6 +31,7 @@ mod plan_file;
 mod preset;
 mod quoting;
 pub mod record;
+mod run_command;
 pub mod shape;
 pub mod thresholds;
 mod turns;
@@ -48,7 +49,7 @@ pub use experiment::Experiment;
 pub use factor::{Factor, FactorLists};
 pub use mark::{Class, Mark};
 pub use measured::Measured;
-pub use missing::{Missing, ON_ONE_HOST};
+pub use missing::Missing;
 pub use names::{
     Audit, Completions, Deferral, Family, Instrument, Layout, Link, MemoryLoad, Pages, ReceivePath,
     RingFile, SendPath, Sockets, Switch,
@@ -59,6 +60,7 @@ pub use plan::{MOST_ROUNDS, Measure, Plan};
 pub use plan_file::PlanError;
 pub use preset::Preset;
 pub use quoting::{quoted, shell_word};
+pub use run_command::{ON_ONE_HOST, Remedy, RunCommand};
 pub use thresholds::Thresholds;
 pub use turns::{FEWEST_TURNS, Turns, is_control};
 pub use units::{BitRate, Bytes, Nanos, Share, saturating_sum};

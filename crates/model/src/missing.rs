@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::nic::cut;
+use crate::run_command::{Remedy, RunCommand};
 
 /// What is missing, why, what would give it, and how to undo that: each at most one line.
 #[derive(
@@ -24,15 +25,10 @@ pub struct Missing {
     /// Whether it is more rounds, which no imported table can be given by going on with it.
     #[serde(skip)]
     pub is_rounds: bool,
-    /// Whether its command measures on one machine, also after a run between two.
+    /// The command that `unlock` writes, where it is one.
     #[serde(skip)]
-    pub is_of_one_host: bool,
+    pub command: Option<RunCommand>,
 }
-
-/// How a command that measures begins.
-const RUN: &str = "copycost run";
-/// Said before a command that measures another thing than the run between two hosts after which it is told.
-pub const ON_ONE_HOST: &str = "on this machine alone";
 
 impl Missing {
     /// Something that no command of this version gives.
@@ -40,29 +36,18 @@ impl Missing {
         Self { what: what.into(), ..Self::default() }
     }
 
-    /// Cells that this plan has not: the command that measures them. One that names a link is of one machine, as no other goes beside
-    /// `--peer`.
-    pub fn plan(command: impl Into<String>) -> Self {
-        let unlock = command.into();
-        let is_of_one_host = unlock.contains("--link");
-        Self { what: "another plan".to_owned(), unlock, is_of_one_host, ..Self::default() }
+    /// Cells that this plan has not: the command that measures them, or which ones.
+    pub fn plan(remedy: impl Into<Remedy>) -> Self {
+        Self::of_itself("another plan").unlocked_by(remedy)
     }
 
-    /// The same of a command that names no link, as one that measures on one machine alone.
-    #[must_use]
-    pub fn on_one_host(self) -> Self {
-        Self { is_of_one_host: true, ..self }
-    }
-
-    /// The same after a run to another host, whose flags these are: its command measures between the same two, or says that it does not.
+    /// After a run to another host, whose flags these are: a command measures between the same two, or says that it does not.
     #[must_use]
     pub fn beside_peer(self, flags: &str) -> Self {
-        let unlock = match self.unlock.strip_prefix(RUN) {
-            _ if self.is_of_one_host => format!("{ON_ONE_HOST}: {}", self.unlock),
-            Some(rest) => format!("{RUN} {flags}{rest}"),
-            None => return self,
-        };
-        Self { unlock, ..self }
+        match self.command.clone() {
+            Some(command) => self.unlocked_by(command.beside_peer(flags)),
+            None => self,
+        }
     }
 
     /// Rounds enough for the intervals to tell.
@@ -76,14 +61,18 @@ impl Missing {
     }
 
     /// A machine of another kind, and the command to run on it.
-    pub fn machine(which: impl Into<String>, command: impl Into<String>) -> Self {
-        Self { what: which.into(), unlock: command.into(), ..Self::default() }
+    pub fn machine(which: impl Into<String>, command: impl Into<Remedy>) -> Self {
+        Self::of_itself(which).unlocked_by(command)
     }
 
     /// The same, with another step.
     #[must_use]
-    pub fn unlocked_by(self, step: impl Into<String>) -> Self {
-        Self { unlock: step.into(), ..self }
+    pub fn unlocked_by(self, step: impl Into<Remedy>) -> Self {
+        let (unlock, command) = match step.into() {
+            Remedy::Run(command) => (command.to_string(), Some(command)),
+            Remedy::Words(words) => (words, None),
+        };
+        Self { unlock, command, ..self }
     }
 
     /// The same, with a reason.
@@ -143,18 +132,25 @@ impl fmt::Display for Missing {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Link;
 
     #[test]
     fn after_a_run_to_another_host_a_command_goes_there_or_says_that_it_does_not() {
         let told = |missing: Missing| missing.beside_peer("--peer h").unlock;
-        let plan = || Missing::plan("copycost run --sizes 64");
-        assert_eq!(told(plan()), "copycost run --peer h --sizes 64");
-        assert_eq!(told(plan().on_one_host()), "on this machine alone: copycost run --sizes 64");
-        // No other link goes beside --peer, whoever asks for one.
-        for command in ["copycost run --link loopback,sink", "copycost run --sizes 64 --link=veth"]
-        {
-            assert_eq!(told(Missing::plan(command)), format!("on this machine alone: {command}"));
-        }
+        let sizes = || RunCommand::new("--sizes 64").saying(", as root");
+        assert_eq!(Missing::plan(sizes()).unlock, "copycost run --sizes 64, as root");
+        assert_eq!(told(Missing::plan(sizes())), "copycost run --peer h --sizes 64, as root");
+        assert_eq!(told(Missing::plan(RunCommand::default())), "copycost run --peer h");
+        let alone = "on this machine alone: copycost run --sizes 64, as root";
+        assert_eq!(told(Missing::plan(sizes().on_one_host())), alone);
+        // No other link goes beside --peer, whoever asks for one, and however often it is told.
+        let over = Missing::machine("both", sizes().over(&[Link::Loopback, Link::Sink]));
+        let beside = "on this machine alone: copycost run --link loopback,sink --sizes 64, as root";
+        assert_eq!(told(over.clone()), beside);
+        assert_eq!(told(over.beside_peer("--peer h")), beside);
+        // Words are not taken for a command, whatever they begin with.
+        let words = Missing::plan("copycost run --link sink");
+        assert_eq!(told(words), "copycost run --link sink");
         assert_eq!(told(Missing::rounds()), "--resume with more --max-time");
     }
 

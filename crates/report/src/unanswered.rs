@@ -104,6 +104,7 @@ fn add(open: &mut Vec<Open>, named: &Named, missing: &Missing) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use model::RunCommand;
 
     fn grouped(of: &[(&str, Missing)]) -> Vec<(String, String, String)> {
         let mut open = Vec::new();
@@ -117,7 +118,7 @@ mod tests {
     #[test]
     fn what_waits_for_the_same_instrument_stands_together_and_its_reason_is_said_once() {
         let counters = || Missing::of_itself("hardware counters").because("none in this guest");
-        let threads = || counters().unlocked_by("copycost run --threads 1,8");
+        let threads = || counters().unlocked_by(RunCommand::new("--threads 1,8"));
         let open = grouped(&[
             ("Q2", counters()),
             ("C11", counters()),
@@ -135,9 +136,9 @@ mod tests {
         let open = grouped(&[
             ("Q0", audit()),
             ("C2", audit()),
-            ("C2", Missing::plan("copycost run --fields 1,8")),
-            ("C8", Missing::machine("a machine with 8 CPUs", "copycost run --threads 1,2")),
-            ("C25", Missing::plan("copycost run --placement split,none")),
+            ("C2", Missing::plan(RunCommand::new("--fields 1,8"))),
+            ("C8", Missing::machine("a machine with 8 CPUs", RunCommand::new("--threads 1,2"))),
+            ("C25", Missing::plan(RunCommand::new("--placement split,none"))),
         ]);
         let is = |what: &str, names: &str, takes: &str| {
             (what.to_owned(), names.to_owned(), takes.to_owned())

@@ -1,6 +1,6 @@
 //! Q0 and Q1: where bytes are copied, and why zero-copy may not pay.
 
-use model::{Audit, Cell, Missing, SendPath};
+use model::{Audit, Cell, Missing, RunCommand, SendPath};
 
 use super::{AnswerFinding, CopiesInAll, Found, Saves, is_measured};
 use crate::audited::{not_counted, of_path};
@@ -88,7 +88,7 @@ pub(super) fn q1(evidence: &Evidence<'_>) -> Found {
     if goodput.1.is_empty() {
         return Found::lacking(
             Reason::not_measured(goodput.0, [SendPath::A3, SendPath::A2], [], []),
-            Missing::plan("copycost run --send send,sendmsg,zerocopy"),
+            Missing::plan(RunCommand::new("--send send,sendmsg,zerocopy")),
         );
     }
     // The same path with and without the option.

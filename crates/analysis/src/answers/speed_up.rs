@@ -1,6 +1,6 @@
 //! Q4 and Q5: from which size on sendmsg, and zerocopy, beat send.
 
-use model::{Missing, SendPath};
+use model::{Missing, RunCommand, SendPath};
 
 use super::copies::no_copies_there;
 use super::{AnswerFinding, Found};
@@ -25,7 +25,7 @@ fn beats(evidence: &Evidence<'_>, path: SendPath, against: SendPath) -> Found {
     if compared.is_empty() {
         return Found::lacking(
             Reason::not_measured(goodput, [path, against], [], []),
-            Missing::plan(format!("copycost run --send {against},{path}")),
+            Missing::plan(RunCommand::new(format!("--send {against},{path}"))),
         );
     }
     // Where the line decides the goodput of every pair, CPU time answers.
@@ -51,12 +51,12 @@ fn beats(evidence: &Evidence<'_>, path: SendPath, against: SendPath) -> Found {
         break_evens: each_crossed(evidence, &all),
         completions: by_reference.then(|| completions(evidence)),
     };
-    let between = "copycost run --preset break-even";
+    let between = || RunCommand::new("--preset break-even");
     let found = if is_open {
-        Found::open(finding, Missing::plan(between))
+        Found::open(finding, Missing::plan(between()))
     } else if is_bracketed {
         let mut changes =
-            vec![Missing::machine("sizes in between, which narrow the bracket", between)];
+            vec![Missing::machine("sizes in between, which narrow the bracket", between())];
         changes.extend(by_reference.then(no_copies_there));
         Found::answered(finding, changes)
     } else {

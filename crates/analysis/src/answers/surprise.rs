@@ -1,6 +1,6 @@
 //! Q6: the most surprising cell, found by rule.
 
-use model::Missing;
+use model::{Missing, RunCommand};
 
 use super::expectation::{Departure, departures};
 use super::{AnswerFinding, Departed, Found};
@@ -42,7 +42,7 @@ pub(super) fn q6(evidence: &Evidence<'_>) -> Found {
         departures: told.filter_map(|departure| departed(evidence, departure)).collect(),
     };
     let more =
-        Missing::plan("copycost run --sizes 64,512,4KiB,64KiB --threads 1,2,4,8 --rounds 20");
+        Missing::plan(RunCommand::new("--sizes 64,512,4KiB,64KiB --threads 1,2,4,8 --rounds 20"));
     if all.is_empty() {
         return Found::open(finding, more);
     }

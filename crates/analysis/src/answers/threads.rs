@@ -1,6 +1,6 @@
 //! Q3: threads against misses, switches and CPU.
 
-use model::Missing;
+use model::{Missing, RunCommand};
 
 use super::{AnswerFinding, Found};
 use crate::comparisons::{counters_remedy, paths_asked, sizes_asked, threads, threads_asked};
@@ -13,7 +13,7 @@ const MISSES: Metric = Metric::SenderLlcMissesPerKib;
 /// Each path at the largest size over threads; misses where they are counted.
 pub(super) fn q3(evidence: &Evidence<'_>) -> Found {
     let (counts, sizes) = (threads_asked(evidence), sizes_asked(evidence));
-    let plan = || Missing::plan("copycost run --threads 1,2,4,8");
+    let plan = || Missing::plan(RunCommand::new("--threads 1,2,4,8"));
     let ([from, more @ ..], Some(bytes)) = (counts.as_slice(), sizes.last().copied()) else {
         return Found::lacking(Reason::NoValidTrial, plan());
     };

@@ -7,7 +7,7 @@
 
 use model::names::Switch;
 use model::values::Fields;
-use model::{Audit, Cell, Factor, Link, SendPath};
+use model::{Audit, Cell, Factor, Link, RunCommand, SendPath};
 
 use super::{Missing, PartKind, Reason, Reference, Ruling, Shown, effect, not_measured};
 use crate::comparisons::{
@@ -27,7 +27,9 @@ use crate::operands::names;
 const LIKE_PACKETS: f64 = 0.8;
 /// A cause must explain at least this part of what zerocopy costs more.
 const MOST_OF_IT: f64 = 0.5;
-const PLAN: &str = "copycost run --link loopback,sink --send sendmsg,zerocopy --fields 1,8 --nodelay off,on --sizes 64,512 --threads 1 --audits profile, as root";
+fn plan() -> RunCommand {
+    RunCommand::new("--send sendmsg,zerocopy --fields 1,8 --nodelay off,on --sizes 64,512 --threads 1 --audits profile").over(&[Link::Loopback, Link::Sink]).saying(", as root")
+}
 
 /// Zerocopy against sendmsg at the smallest size of a link.
 struct Smallest {
@@ -129,7 +131,7 @@ pub(super) fn c5(main: &Evidence<'_>, whole: &Evidence<'_>) -> Ruling {
         let metric = Metric::cost_on(link);
         return not_measured(
             unmeasured(main, metric, &[SendPath::A2, SendPath::A3], &[64, 512], &[]),
-            Missing::plan("copycost run --send sendmsg,zerocopy --sizes 64,512 --threads 1"),
+            Missing::plan(RunCommand::new("--send sendmsg,zerocopy --sizes 64,512 --threads 1")),
         );
     };
     let second = both.next();
@@ -165,7 +167,7 @@ fn against_the_copy(
     let own: Vec<CopyingTime> = match times(whole, first).collect() {
         Ok(own) => own,
         Err(why) => {
-            let ask = whole.audits.or_why(Audit::Profile, "a profile", Missing::plan(PLAN));
+            let ask = whole.audits.or_why(Audit::Profile, "a profile", Missing::plan(plan()));
             return ruling.then(counter, Shown::NotMeasured, [*why]).lacks(ask);
         }
     };
@@ -182,7 +184,7 @@ fn against_the_copy(
     ruling
         .then(counter, Shown::by(less && less_at_most, more), bookkeeping(&all))
         .lacks(if less {
-            Missing::plan("copycost run --send sendmsg,zerocopy --fields 1 --sizes 64,512 --threads 1 --audits profile, as root: packets of one field are alike, so that their memory costs the same but for releasing")
+            Missing::plan(RunCommand::new("--send sendmsg,zerocopy --fields 1 --sizes 64,512 --threads 1 --audits profile").saying(", as root: packets of one field are alike, so that their memory costs the same but for releasing"))
         } else {
             Missing::of_itself("a longer profile").unlocked_by("--audits profile with a longer --time")
         })
@@ -208,7 +210,7 @@ fn without_the_copy(
     };
     if !into_sink && (off.is_empty() || !off.iter().all(|c| c.is_above(1.0))) {
         let shown = if off.is_empty() { Shown::NotMeasured } else { Shown::Unclear };
-        return ruling.then(intervention, shown, [seen]).lacks(Missing::plan("copycost run --link loopback,sink, or --so-zerocopy on,off --sizes 64,512: a link on which zero-copy copies nothing, or the option as an intervention"));
+        return ruling.then(intervention, shown, [seen]).lacks(Missing::plan(RunCommand::default().over(&[Link::Loopback, Link::Sink]).saying(", or --so-zerocopy on,off --sizes 64,512: a link on which zero-copy copies nothing, or the option as an intervention")));
     }
     // With packets alike and nothing copied, all that zerocopy costs more is of pages and notifications, system calls and
     // waiting for them included, which the profile has under other names.
@@ -237,7 +239,7 @@ fn packets_alike(smallest: &Smallest) -> Missing {
         );
     }
     Missing::plan(
-        "copycost run --link loopback,sink --send sendmsg,zerocopy --fields 1 --nodelay on --sizes 64,512 --threads 1 --audits profile, as root: each message is a packet of its own on both paths",
+        RunCommand::new("--send sendmsg,zerocopy --fields 1 --nodelay on --sizes 64,512 --threads 1 --audits profile").over(&[Link::Loopback, Link::Sink]).saying(", as root: each message is a packet of its own on both paths"),
     )
 }
 

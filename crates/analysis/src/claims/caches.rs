@@ -2,7 +2,7 @@
 
 use model::names::Layout;
 use model::values::{MessageSize, Ring};
-use model::{Cell, Factor, SendPath};
+use model::{Cell, Factor, RunCommand, SendPath};
 
 use super::{Missing, PartKind, Reference, Ruling, Shown, effect, not_measured};
 use crate::comparisons::{
@@ -36,8 +36,7 @@ fn against_peak(evidence: &Evidence<'_>, layout: impl Fn(Layout) -> bool) -> Vec
 
 /// The peak is a figure; that alignment makes it needs another layout under which it is gone.
 pub(super) fn c18(evidence: &Evidence<'_>) -> Ruling {
-    const PLAN: &str =
-        "copycost run --send send --sizes 64,512,4KiB,64KiB --layout scattered,packed";
+    const PLAN: &str = "--send send --sizes 64,512,4KiB,64KiB --layout scattered,packed";
     let compared = against_peak(evidence, |layout| layout != Layout::Packed);
     let seen = |compared: &[Compared]| Reason::derived(Derived::CacheMissesPerS, compared);
     // Those sizes that have no fewer, where there are any.
@@ -74,7 +73,7 @@ pub(super) fn c18(evidence: &Evidence<'_>) -> Ruling {
     let seen = no_fewer(&packed).unwrap_or(Reason::not_varied(Factor::Layout, "packed"));
     ruling
         .then(PartKind::Intervention, shown, [seen])
-        .lacks(Missing::plan(PLAN))
+        .lacks(Missing::plan(RunCommand::new(PLAN)))
         .from(names(&packed, MISSES))
 }
 

@@ -5,7 +5,7 @@
 
 use model::names::{Completions, Switch};
 use model::values::SocketBuffer;
-use model::{Cell, Factor, MemoryLoad, ReceivePath, SendPath, Sockets};
+use model::{Cell, Factor, MemoryLoad, ReceivePath, RunCommand, SendPath, Sockets};
 
 use super::threads::{GOODPUT, LARGE, falls, measure_falls};
 use super::{Missing, PartKind, Reference, Ruling, Shown, effect, premise};
@@ -55,8 +55,8 @@ pub(super) const KEPT: Derived = Derived::GoodputKept { from: 4, to: 8 };
 const LINE: f64 = 64.0;
 
 /// The most memory's bandwidth that a plan can take from the workers, by a thread of the engine that streams through it.
-const MEMORY_LOAD: &str = "copycost run --send send,sendmsg --memory-load off,stream --rewriting off,on --placement spare --sizes 64KiB --threads 4,8";
-const LESS_MEMORY: &str = "copycost run --send send,sendmsg --recv recv,recv-trunc --ring auto,1 --sndbuf auto,64KiB --rcvbuf auto,64KiB --sizes 64KiB --threads 4,8";
+const MEMORY_LOAD: &str = "--send send,sendmsg --memory-load off,stream --rewriting off,on --placement spare --sizes 64KiB --threads 4,8";
+const LESS_MEMORY: &str = "--send send,sendmsg --recv recv,recv-trunc --ring auto,1 --sndbuf auto,64KiB --rcvbuf auto,64KiB --sizes 64KiB --threads 4,8";
 
 /// Where all that the workers touch fits a cache, memory has little to do with the fall, and less where receivers discard what
 /// they take, or send without rewriting, so that each byte is read and written less often: where workers fall no less than with more, it
@@ -98,8 +98,8 @@ pub(super) fn c13(evidence: &Evidence<'_>) -> Ruling {
         ];
         return ruling
             .then(PartKind::Intervention, Shown::NotMeasured, not)
-            .lacks(Missing::plan(LESS_MEMORY))
-            .lacks(Missing::plan(MEMORY_LOAD));
+            .lacks(Missing::plan(RunCommand::new(LESS_MEMORY)))
+            .lacks(Missing::plan(RunCommand::new(MEMORY_LOAD)));
     }
     let then = |ruling: Ruling, (compared, seen): LessMemory| {
         // All must keep more of their goodput for memory to be why; that none does speaks against it.
@@ -238,7 +238,9 @@ pub(super) fn c14(evidence: &Evidence<'_>) -> Ruling {
             )
             .lacks(Missing::machine(
                 "a machine with at least 16 usable CPUs",
-                "copycost run --send send,sendmsg --sockets own,shared --sizes 64KiB --threads 4,8",
+                RunCommand::new(
+                    "--send send,sendmsg --sockets own,shared --sizes 64KiB --threads 4,8",
+                ),
             )),
         None => ruling
             .then(
@@ -246,9 +248,9 @@ pub(super) fn c14(evidence: &Evidence<'_>) -> Ruling {
                 Shown::NotMeasured,
                 [Reason::not_varied(Factor::Sockets, "shared")],
             )
-            .lacks(Missing::plan(
-                "copycost run --send send,sendmsg --sockets own,shared --sizes 64KiB --threads 4,8",
-            )),
+            .lacks(Missing::plan(RunCommand::new(
+                "--send send,sendmsg --sockets own,shared --sizes 64KiB --threads 4,8",
+            ))),
         Some(range) => {
             let costs_far_more = sharing.iter().all(|c| c.is_above(FAR));
             let costs_nothing = sharing.iter().all(Compared::is_no_more);
@@ -297,7 +299,9 @@ pub(super) fn c15(evidence: &Evidence<'_>) -> Ruling {
     let further = || {
         Missing::machine(
             "a machine with at least 16 usable CPUs",
-            "copycost run --send send,sendmsg,zerocopy --so-zerocopy on,off --completions read,left --sizes 64KiB --threads 4,8",
+            RunCommand::new(
+                "--send send,sendmsg,zerocopy --so-zerocopy on,off --completions read,left --sizes 64KiB --threads 4,8",
+            ),
         )
     };
     let is_below = |a: &Compared, b: &Compared| {
@@ -418,7 +422,7 @@ pub(super) fn c17(evidence: &Evidence<'_>) -> Ruling {
         ))
         .lacks(Missing::machine(
             "a machine with at least 8 usable CPUs",
-            "copycost run --threads 1,2,4",
+            RunCommand::new("--threads 1,2,4"),
         ))
         .from(names(&compared, metric))
 }

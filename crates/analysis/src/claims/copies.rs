@@ -1,7 +1,7 @@
 //! C2 and C3 where no audit decides: what is copied.
 
 use model::values::Fields;
-use model::{Factor, SendPath};
+use model::{Factor, RunCommand, SendPath};
 
 use super::{Missing, PartKind, Reason, Reference, Ruling, Shown, copy_audit, effect};
 use crate::audited::not_counted;
@@ -27,7 +27,8 @@ pub(super) fn c2(evidence: &Evidence<'_>, not_counted: Vec<Reason>) -> Ruling {
     let ask = copy_audit(evidence, lacking(&not_counted));
     let counter = Ruling::of(PartKind::Counter, Shown::NotMeasured, not_counted);
     if one.is_empty() {
-        let fields = "copycost run --send send,sendmsg --fields 1,8 --sizes 4KiB,64KiB --threads 1";
+        let fields =
+            RunCommand::new("--send send,sendmsg --fields 1,8 --sizes 4KiB,64KiB --threads 1");
         let seen = if too_few_cpus {
             Reason::TooFewCpus
         } else if evidence.asked().any(|e| e.cell.fields == Fields::ONE) {
@@ -57,7 +58,7 @@ pub(super) fn c3(evidence: &Evidence<'_>) -> Ruling {
     let seen = [completions(evidence)];
     let Some((least, most)) = copied_shares(evidence) else {
         return effect(Shown::NotMeasured, seen)
-            .lacks(Missing::plan("copycost run --send zerocopy,sendmsg"));
+            .lacks(Missing::plan(RunCommand::new("--send zerocopy,sendmsg")));
     };
     let metric = Metric::CopiedShare;
     let cells = evidence.asked().filter(|estimates| {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use model::values::Threads;
-use model::{Cell, Factor, SendPath};
+use model::{Cell, Factor, RunCommand, SendPath};
 
 use super::{Missing, PartKind, Reference, Ruling, Shown, effect, not_measured};
 use crate::comparisons::{against, counter_works, counters_remedy, unmeasured};
@@ -73,7 +73,7 @@ pub(super) fn c22(evidence: &Evidence<'_>) -> Ruling {
         return not_measured(
             Reason::not_measured(CYCLES, [], [64, 65_536], []),
             counters_remedy(evidence, CYCLES, "cycles")
-                .unlocked_by("copycost run --sizes 64,64KiB --threads 1,8"),
+                .unlocked_by(RunCommand::new("--sizes 64,64KiB --threads 1,8")),
         );
     }
     let no_higher: Vec<Compared> = lowest.iter().filter(|c| c.is_no_more()).cloned().collect();
@@ -88,9 +88,9 @@ pub(super) fn c22(evidence: &Evidence<'_>) -> Ruling {
     }
     let cited = if failing.len() > 1 { failing } else { cited };
     ruling
-        .lacks(Missing::rounds().unlocked_by(
-            "copycost run --send send,sendmsg,zerocopy --sizes 64,64KiB --threads 1,8",
-        ))
+        .lacks(Missing::rounds().unlocked_by(RunCommand::new(
+            "--send send,sendmsg,zerocopy --sizes 64,64KiB --threads 1,8",
+        )))
         .from(cited)
 }
 
@@ -116,7 +116,7 @@ pub(super) fn c23(evidence: &Evidence<'_>) -> Ruling {
         return not_measured(
             missing,
             counters_remedy(evidence, CYCLES, "cycles")
-                .unlocked_by("copycost run --threads 1,2,4,8"),
+                .unlocked_by(RunCommand::new("--threads 1,2,4,8")),
         );
     };
     effect(Shown::all_less(&compared), [seen])

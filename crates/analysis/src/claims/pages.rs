@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{Cell, Factor, SendPath};
+use model::{Cell, Factor, RunCommand, SendPath};
 
 use super::paths::c6;
 use super::{Missing, PartKind, Reason, Reference, Ruling, Shown, Verdict};
@@ -75,9 +75,9 @@ pub(super) fn c7(evidence: &Evidence<'_>) -> Ruling {
 }
 
 fn sweep() -> Missing {
-    Missing::plan(
-        "copycost run --send send,zerocopy --fields 1 --layout paged --offset 0,1,2048 --sizes 2KiB,3KiB,4KiB,5KiB,6KiB,8KiB,12KiB,16KiB --threads 1",
-    )
+    Missing::plan(RunCommand::new(
+        "--send send,zerocopy --fields 1 --layout paged --offset 0,1,2048 --sizes 2KiB,3KiB,4KiB,5KiB,6KiB,8KiB,12KiB,16KiB --threads 1",
+    ))
 }
 
 /// One message at an offset and at none, by reference and copied.

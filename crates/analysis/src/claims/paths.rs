@@ -1,6 +1,6 @@
 //! C4, C6 and C8: which path wins, and from where on.
 
-use model::{Cell, Factor, SendPath};
+use model::{Cell, Factor, RunCommand, SendPath};
 
 use super::{Missing, PartKind, Reason, Reference, Ruling, Shown, effect, not_measured};
 use crate::comparisons::{
@@ -20,9 +20,9 @@ const GOODPUT: Metric = Metric::GoodputGbps;
 /// thread count: a test of the two gains' ratio, paired by round.
 pub(super) fn c4(evidence: &Evidence<'_>) -> Ruling {
     let further = || {
-        Missing::plan(
-            "copycost run --send send,sendmsg --sizes 64,512,4KiB,64KiB --threads 1 --rounds 20",
-        )
+        Missing::plan(RunCommand::new(
+            "--send send,sendmsg --sizes 64,512,4KiB,64KiB --threads 1 --rounds 20",
+        ))
     };
     let (compared, _) = with_a_cpu_each(paths(evidence, SendPath::A2, SendPath::A1, GOODPUT));
     let cited = names(&compared, GOODPUT);
@@ -111,7 +111,7 @@ fn threshold(crossover: &Crossover) -> Threshold {
 const PAGE: f64 = 4096.0;
 
 fn finer() -> Missing {
-    Missing::plan("copycost run --preset break-even --send send,sendmsg,zerocopy")
+    Missing::plan(RunCommand::new("--preset break-even --send send,sendmsg,zerocopy"))
 }
 
 /// From the crossover of goodput between zerocopy and send, which makes more calls too.
@@ -176,7 +176,7 @@ pub(super) fn c8(evidence: &Evidence<'_>) -> Ruling {
         };
         return effect(Shown::NotMeasured, seen).lacks(Missing::machine(
             "a machine with at least 8 usable CPUs",
-            "copycost run --send send,zerocopy --sizes 64,512,4KiB,8KiB,64KiB --threads 1,2,4",
+            RunCommand::new("--send send,zerocopy --sizes 64,512,4KiB,8KiB,64KiB --threads 1,2,4"),
         ));
     };
     let (low, high) = GAIN;

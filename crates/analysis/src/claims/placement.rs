@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use model::{Cell, Factor, Measured, Placement, SendPath};
+use model::{Cell, Factor, Measured, Placement, RunCommand, SendPath};
 
 use super::causes::{KEPT, fall, kept, shared};
 use super::threads::GOODPUT;
@@ -53,7 +53,7 @@ pub(super) fn c16(evidence: &Evidence<'_>) -> Ruling {
     if compared.is_empty() {
         return ruling
             .then(PartKind::Intervention, Shown::NotMeasured, [seen, Reason::NotAcrossNodes])
-            .lacks(Missing::plan("copycost run --sizes 64KiB --threads 4,8 with two values of --placement, one with all CPUs on one node and one with senders and receivers on two (lscpu names them), such as --placement 0-7/8-15,0-7/16-23"));
+            .lacks(Missing::plan(RunCommand::new("--sizes 64KiB --threads 4,8").saying(" with two values of --placement, one with all CPUs on one node and one with senders and receivers on two (lscpu names them), such as --placement 0-7/8-15,0-7/16-23")));
     }
     ruling
         .then(PartKind::Intervention, Shown::more(&compared), Reason::derived(KEPT, &compared))
@@ -105,9 +105,9 @@ pub(super) fn c25(evidence: &Evidence<'_>) -> Ruling {
     let (of_separation, separation) =
         part(&separate, Reason::not_varied(Factor::Sockets, "shared"));
     let missing = if all.iter().any(|compared| compared.is_empty()) {
-        Missing::plan(
-            "copycost run --send send,sendmsg --placement split,none --sockets own,shared --threads 1,2",
-        )
+        Missing::plan(RunCommand::new(
+            "--send send,sendmsg --placement split,none --sockets own,shared --threads 1,2",
+        ))
     } else {
         Missing::rounds()
     };

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use model::values::Fields;
-use model::{Cell, Factor, SendPath};
+use model::{Cell, Factor, RunCommand, SendPath};
 
 use super::threads::GOODPUT;
 use super::{Missing, PartKind, Reference, Ruling, Shown, effect, not_measured};
@@ -40,13 +40,12 @@ fn steps(evidence: &Evidence<'_>) -> Vec<Compared> {
 /// call a field against sendmsg's one): more than half of the fixed cost of a message must go with the calls. The fixed cost
 /// is that of the fitted lines where they fit, and else that of the smallest message.
 pub(super) fn c9(evidence: &Evidence<'_>) -> Ruling {
-    const PLAN: &str =
-        "copycost run --send send,sendmsg --sizes 64,512,4KiB,64KiB --threads 1 --rounds 20";
+    const PLAN: &str = "--send send,sendmsg --sizes 64,512,4KiB,64KiB --threads 1 --rounds 20";
     let paths = [SendPath::A1, SendPath::A2];
     let (steps, too_few_cpus) = with_a_cpu_each(steps(evidence));
     let Some(seen) = Reason::all_more(GOODPUT, &steps) else {
         let one_size = Reason::NotVaried { factor: Factor::Message, value: None };
-        return not_measured(one_size, Missing::plan(PLAN));
+        return not_measured(one_size, Missing::plan(RunCommand::new(PLAN)));
     };
     let cited = names(&steps, GOODPUT);
     let growth = Shown::all_more(&steps);
@@ -73,7 +72,7 @@ pub(super) fn c9(evidence: &Evidence<'_>) -> Ruling {
         let missing = unmeasured(evidence, metric, &paths, &[], &[]);
         return ruling
             .then(PartKind::Counter, Shown::NotMeasured, [missing])
-            .lacks(Missing::plan(PLAN));
+            .lacks(Missing::plan(RunCommand::new(PLAN)));
     };
     let differ = many.value.mean > one.value.mean * 1.5;
     let calls = Reason::Figures { metric, figures: vec![many, one] };
@@ -85,11 +84,13 @@ pub(super) fn c9(evidence: &Evidence<'_>) -> Ruling {
                 Shown::NotMeasured,
                 [Reason::FixedCosts { costs: Vec::new() }],
             )
-            .lacks(Missing::plan(PLAN));
+            .lacks(Missing::plan(RunCommand::new(PLAN)));
     };
     let ruling = ruling.from(cited);
     if !differ {
-        return ruling.beside(seen).lacks(Missing::plan(format!("{PLAN} --fields 8")));
+        return ruling
+            .beside(seen)
+            .lacks(Missing::plan(RunCommand::new(format!("{PLAN} --fields 8"))));
     }
     ruling.then(PartKind::Intervention, follows, seen).lacks(Missing::rounds())
 }

@@ -1,7 +1,7 @@
 //! C10, C11, C12 and C24: throughput over threads.
 
 use model::values::Threads;
-use model::{Cell, SendPath};
+use model::{Cell, RunCommand, SendPath};
 
 use super::{Missing, PartKind, Reason, Ruling, Shown, effect, not_measured, premise};
 use crate::comparisons::{
@@ -23,7 +23,7 @@ pub(crate) const NEAR: f64 = 0.8;
 
 /// Speed-up of each path from 1 to 4 threads at 4096 bytes.
 pub(super) fn c10(evidence: &Evidence<'_>) -> Ruling {
-    const PLAN: &str = "copycost run --sizes 4KiB --threads 1,4";
+    const PLAN: &str = "--sizes 4KiB --threads 1,4";
     let speed_ups: Vec<Compared> = paths_asked(evidence)
         .into_iter()
         .flat_map(|path| threads(evidence, GOODPUT, path, 4096, [4, 1]))
@@ -31,7 +31,7 @@ pub(super) fn c10(evidence: &Evidence<'_>) -> Ruling {
     if speed_ups.is_empty() {
         return not_measured(
             unmeasured(evidence, GOODPUT, &[], &[4096], &[1, 4]),
-            Missing::plan(PLAN),
+            Missing::plan(RunCommand::new(PLAN)),
         );
     }
     let near = 4.0 * NEAR;
@@ -39,7 +39,7 @@ pub(super) fn c10(evidence: &Evidence<'_>) -> Ruling {
     let ruling = if speed_ups.iter().any(|c| c.oversubscribed.is_so()) {
         effect(Shown::Unclear, seen)
             .beside([Reason::TooFewCpus])
-            .lacks(Missing::machine("a machine with at least 8 usable CPUs", PLAN))
+            .lacks(Missing::machine("a machine with at least 8 usable CPUs", RunCommand::new(PLAN)))
     } else {
         let below = speed_ups.iter().any(|c| c.is_below(near));
         let reached = speed_ups.iter().all(|c| c.is_above(near));
@@ -55,7 +55,7 @@ pub(super) fn c11(evidence: &Evidence<'_>) -> Ruling {
     let Some(jump) = jumps.first() else {
         return not_measured(
             unmeasured(evidence, GOODPUT, &[SendPath::A2], &[4096], &[4, 8]),
-            Missing::plan("copycost run --send sendmsg --sizes 4KiB --threads 4,8"),
+            Missing::plan(RunCommand::new("--send sendmsg --sizes 4KiB --threads 4,8")),
         );
     };
     let no_jump = jumps.iter().any(Compared::is_no_more);
@@ -91,7 +91,7 @@ pub(super) fn falls(evidence: &Evidence<'_>) -> Vec<Compared> {
 }
 
 pub(super) fn measure_falls() -> Missing {
-    Missing::plan("copycost run --send send,sendmsg,zerocopy --sizes 64KiB --threads 4,8")
+    Missing::plan(RunCommand::new("--send send,sendmsg,zerocopy --sizes 64KiB --threads 4,8"))
 }
 
 /// What would name the pipeline as a cause.
@@ -141,7 +141,7 @@ pub(super) fn c24(evidence: &Evidence<'_>) -> Ruling {
         let counts = if lacking.is_empty() { &counts } else { &lacking };
         not_measured(
             unmeasured(evidence, GOODPUT, &[], &[largest], counts),
-            Missing::plan("copycost run --sizes 64KiB --threads 1,2,4,8"),
+            Missing::plan(RunCommand::new("--sizes 64KiB --threads 1,2,4,8")),
         )
     };
     let Some(four) = Threads::new(4).filter(|_| lacking.is_empty()) else { return missing() };

@@ -6,7 +6,7 @@ use crate::ceilings::shares;
 use crate::evidence::Evidence;
 use crate::findings::CeilingShare;
 use crate::laws::law::Law;
-use model::{Audit, Missing};
+use model::{Audit, Link, Missing, RunCommand};
 
 /// Its number.
 pub(crate) const CEILING: u32 = 8;
@@ -29,7 +29,11 @@ pub(super) fn ceiling(evidence: &Evidence<'_>) -> Law {
     shares.retain(|share| share.cell.link.has_receiver() && share.copies.per_byte > 0.0);
     let of_cells: Vec<&[CeilingShare]> = shares.chunk_by(|a, b| a.cell == b.cell).collect();
     let Some(nearest) = shares.iter().max_by(|a, b| a.share.mean.total_cmp(&b.share.mean)) else {
-        return undecidable(CEILING, [LawReason::NoRecord], Missing::plan("loopback among --link"));
+        return undecidable(
+            CEILING,
+            [LawReason::NoRecord],
+            Missing::plan(RunCommand::default().over(&[Link::Loopback])),
+        );
     };
     let broken: Vec<Breach> = of_cells.iter().filter_map(|shares| breach(shares)).collect();
     let nearest = LawReason::Nearest { share: Box::new(nearest.clone()) };

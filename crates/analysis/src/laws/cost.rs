@@ -10,7 +10,7 @@ use crate::evidence::Evidence;
 use crate::findings::{BreakPoint, CostModel};
 use crate::laws::law::Law;
 use crate::pairs::{SIGNIFICANCE, holm};
-use model::Missing;
+use model::{Missing, RunCommand};
 
 const COST: u32 = 9;
 
@@ -86,7 +86,7 @@ pub(super) fn cost(evidence: &Evidence<'_>) -> Law {
     }
     let broken: Vec<Breach> = below.into_iter().chain(unexplained).collect();
     if broken.is_empty() && untestable > 0 {
-        return undecidable(COST, reasons, Missing::plan("copycost run --preset break-even"));
+        return undecidable(COST, reasons, Missing::plan(RunCommand::new("--preset break-even")));
     }
     // Intervals that hold 0 everywhere could not have broken it.
     if broken.is_empty() && above == 0 {
