@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use model::record::{FinishReason, Record, Trial};
 use model::{Cell, Factor, Nanos, Plan};
 use report::numbers::{counted, duration, half_width};
-use study::Event;
+use study::{Event, FirstRound, OutOfTime};
 
 use crate::live_table::{LiveTable, clipped};
 use crate::terminal::{Reader, tell, tell_exactly};
@@ -51,6 +51,9 @@ pub(crate) struct Progress {
     /// The last estimate of the time left, and when it was made.
     left: Option<(Nanos, Instant)>,
     retried: u32,
+    /// The run's first round, where it was slower than foreseen.
+    slow: Option<FirstRound>,
+    out_of_time: Option<OutOfTime>,
 }
 
 impl Progress {
@@ -75,7 +78,14 @@ impl Progress {
             widest: None,
             left: None,
             retried: 0,
+            slow: None,
+            out_of_time: None,
         }
+    }
+
+    /// Where it ended, if that was for want of time.
+    pub(crate) const fn out_of_time(&self) -> Option<OutOfTime> {
+        self.out_of_time
     }
 
     /// Shows what happened.
@@ -104,22 +114,32 @@ impl Progress {
                 }
             }
             Event::Retried { .. } => self.retried += 1,
-            Event::RoundEnded { round, widest, precise, cells, elapsed, left } => {
+            Event::RoundEnded { round, widest, precise, cells, elapsed, first, left } => {
                 self.widest.clone_from(widest);
+                let slow = first.filter(is_slow);
+                self.slow = slow.or(self.slow);
                 self.left = left.map(|left| (left, Instant::now()));
                 if self.lines.is_none() && !self.quiet {
-                    tell(&round_line(
+                    let line = round_line(
                         *round,
                         self.retried,
                         widest.as_ref(),
                         (*precise, *cells),
                         *elapsed,
                         *left,
-                    ));
+                    );
+                    tell(&match slow {
+                        Some(slow) if duration(slow.took) == duration(*elapsed) => {
+                            format!("{line} (about {} was foreseen)", duration(slow.foreseen))
+                        }
+                        Some(slow) => format!("{line} ({})", slower(&slow)),
+                        None => line,
+                    });
                 }
             }
             Event::CellRefused { cell, why } => self.warn(&format!("not measured: {cell}: {why}")),
             Event::Warning(text) => self.warn(text),
+            Event::OutOfTime(out) => self.out_of_time = Some(*out),
             Event::Finished(reason) => self.finish(*reason),
         }
     }
@@ -161,7 +181,9 @@ impl Progress {
         let text = match reason {
             FinishReason::Precise => "all is as precise as asked",
             FinishReason::Rounds => "all rounds are measured",
-            FinishReason::Time => "the time is spent",
+            // The command tells that nothing was measured.
+            FinishReason::Time if self.out_of_time.is_some_and(|out| out.blocks == 0) => return,
+            FinishReason::Time => &self.spent(was_drawn),
             // The exit tells more of these.
             FinishReason::Interrupted | FinishReason::Failed => {
                 if was_drawn && !self.table.is_empty() {
@@ -175,6 +197,21 @@ impl Progress {
         };
         if !self.quiet {
             tell(&format!("done: {text}"));
+        }
+    }
+
+    /// That the time is spent, and where that was foreseen otherwise. Elsewhere than on a terminal the round's line told it.
+    fn spent(&self, was_drawn: bool) -> String {
+        let spent = "the time is spent";
+        match (self.out_of_time.and_then(|out| out.foreseen), &self.slow) {
+            (Some(foreseen), _) => format!(
+                "{spent} before the first round is whole: it is slower than foreseen (about {})",
+                duration(foreseen)
+            ),
+            (None, Some(slow)) if was_drawn => {
+                format!("{spent}; the first round: {}", slower(slow))
+            }
+            (None, _) => spent.to_owned(),
         }
     }
 
@@ -200,6 +237,15 @@ impl Progress {
         }
         parts.join(" · ")
     }
+}
+
+/// Whether a reader would take what was foreseen for wrong.
+fn is_slow(first: &FirstRound) -> bool {
+    first.took.0 > first.foreseen.0.saturating_add(first.foreseen.0 / 4)
+}
+
+fn slower(first: &FirstRound) -> String {
+    format!("it took {}, about {} was foreseen", duration(first.took), duration(first.foreseen))
 }
 
 fn round_line(
