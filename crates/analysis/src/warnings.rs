@@ -445,22 +445,22 @@ mod tests {
         // A block that was cut off is none that was measured, and neither is one without a valid trial.
         let measured = |records: &[Record]| {
             let mut told = warnings_of(&plan, records).into_iter();
-            told.find_map(|it| match it {
-                Warning::LimitTooShort { blocks, of, .. } => Some((blocks, of)),
-                _ => None,
+            told.find_map(|it| {
+                if let Warning::LimitTooShort { blocks, of, .. } = it {
+                    Some((blocks, of))
+                } else {
+                    None
+                }
             })
         };
-        let end =
-            Record::Finish(Finish { reason: FinishReason::Time, spent_ns: model::Nanos::s(20) });
-        let mut records: Vec<Record> = all
-            .iter()
-            .filter(|record| {
-                !matches!(record, Record::Trial(trial) if trial.block > 4 || (trial.block == 4 && trial.position > 0))
-                    && !matches!(record, Record::Finish(_))
-            })
-            .cloned()
-            .collect();
-        records.push(end.clone());
+        let is_cut_off = |record: &&Record| {
+            matches!(record, Record::Trial(trial) if (trial.block, trial.position) > (4, 0))
+                || matches!(record, Record::Finish(_))
+        };
+        let mut records: Vec<Record> =
+            all.iter().filter(|record| !is_cut_off(record)).cloned().collect();
+        let (reason, spent_ns) = (FinishReason::Time, model::Nanos::s(20));
+        records.push(Record::Finish(Finish { reason, spent_ns }));
         assert_eq!(measured(&records), Some((4, 16)));
         for record in &mut records {
             if let Record::Trial(trial) = record

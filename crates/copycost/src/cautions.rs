@@ -72,9 +72,9 @@ mod tests {
     use std::collections::BTreeMap;
 
     use model::{Measured, Nanos, Preset};
-    use report::numbers::duration;
 
     use super::*;
+    use crate::time_limit::about;
 
     fn text(host: &Host, plan: &Plan) -> String {
         let forecast = study::forecast(plan, host.usable_cpus.len(), |_| false);
@@ -183,7 +183,7 @@ mod tests {
         assert!(lines.contains(": the first gets fewer turns for it, and the run ends"), "{lines}");
         plan.measure.max_time = Some(Nanos::s(1));
         let lines = text(&host, &plan);
-        let least = duration(forecast.least_round);
+        let least = about(forecast.least_round);
         let exceeded = format!(
             "one round of this plan takes about {least}: --max-time 1 s will be exceeded, as one is measured whole; raise it, or ask for fewer --sizes, --threads or --send\n"
         );

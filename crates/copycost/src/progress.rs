@@ -14,6 +14,7 @@ use study::{Event, FirstRound, OutOfTime};
 
 use crate::live_table::{LiveTable, clipped};
 use crate::terminal::{Reader, tell, tell_exactly};
+use crate::time_limit::about;
 
 /// The table is not drawn again sooner.
 const SELDOM: Duration = Duration::from_millis(100);
@@ -129,8 +130,8 @@ impl Progress {
                         *left,
                     );
                     tell(&match slow {
-                        Some(slow) if duration(slow.took) == duration(*elapsed) => {
-                            format!("{line} (about {} was foreseen)", duration(slow.foreseen))
+                        Some(slow) if about(slow.took) == about(*elapsed) => {
+                            format!("{line} (about {} was foreseen)", about(slow.foreseen))
                         }
                         Some(slow) => format!("{line} ({})", slower(&slow)),
                         None => line,
@@ -206,7 +207,7 @@ impl Progress {
         match (self.out_of_time.and_then(|out| out.foreseen), &self.slow) {
             (Some(foreseen), _) => format!(
                 "{spent} before the first round is whole: it is slower than foreseen (about {})",
-                duration(foreseen)
+                about(foreseen)
             ),
             (None, Some(slow)) if was_drawn => {
                 format!("{spent}; the first round: {}", slower(slow))
@@ -245,7 +246,7 @@ fn is_slow(first: &FirstRound) -> bool {
 }
 
 fn slower(first: &FirstRound) -> String {
-    format!("it took {}, about {} was foreseen", duration(first.took), duration(first.foreseen))
+    format!("it took {}, about {} was foreseen", about(first.took), about(first.foreseen))
 }
 
 fn round_line(
@@ -256,7 +257,7 @@ fn round_line(
     elapsed: Nanos,
     left: Option<Nanos>,
 ) -> String {
-    let mut parts = vec![format!("round {round} done after {}", duration(elapsed))];
+    let mut parts = vec![format!("round {round} done after {}", about(elapsed))];
     if let Some(widest) = widest {
         parts.push(format!("widest: {} ({})", half_width(widest.half_width), compared(widest)));
         parts.push(format!("{precise} of {cells} cells as precise as asked"));
@@ -327,6 +328,33 @@ mod tests {
             "round 2 done after 5 s, widest: no useful interval (send 4 KiB ×1), 0 of 48 cells as precise as asked"
         );
         assert_eq!(round_line(1, 0, None, (0, 48), Nanos::s(5), None), "round 1 done after 5 s");
+    }
+
+    #[test]
+    fn what_took_longer_than_foreseen_is_told_with_what_was() {
+        let mut progress = Progress::new(false, true, &Plan::preset(model::Preset::Default), &[]);
+        let ended = |took| Event::RoundEnded {
+            round: 1,
+            widest: None,
+            precise: 0,
+            cells: 48,
+            elapsed: Nanos::s(40),
+            first: Some(FirstRound { took, foreseen: Nanos::s(8) }),
+            left: None,
+        };
+        progress.show(&ended(Nanos::s(9)));
+        assert_eq!(progress.spent(true), "the time is spent");
+        progress.show(&ended(Nanos::s(12)));
+        let told = "the time is spent; the first round: it took 12 s, about 8 s was foreseen";
+        assert_eq!(progress.spent(true), told);
+        assert_eq!(progress.spent(false), "the time is spent", "the round's line told it");
+        let (round, blocks, elapsed, left) = (1, 4, Nanos::s(9), Nanos::s(30));
+        let foreseen = Some(Nanos::s(8));
+        progress.show(&Event::OutOfTime(OutOfTime { round, blocks, elapsed, left, foreseen }));
+        assert_eq!(
+            progress.spent(false),
+            "the time is spent before the first round is whole: it is slower than foreseen (about 8 s)"
+        );
     }
 
     #[test]

@@ -45,7 +45,7 @@ impl TimeLimit {
     /// What must be known of a plan's limit before anything is measured.
     pub(crate) fn caution(self, plan: &Plan, forecast: &Forecast) -> Option<String> {
         let given = self.given(plan);
-        let takes = |time: Nanos| duration(Nanos(forecast.audits.0.saturating_add(time.0)));
+        let takes = |time: Nanos| about(Nanos(forecast.audits.0.saturating_add(time.0)));
         let audits = if forecast.audits.0 == 0 { "" } else { " with its audits" };
         if forecast.first_round_outlasts_limit() {
             let takes = takes(forecast.least_round);
@@ -89,7 +89,7 @@ impl TimeLimit {
             format!(
                 "{} {more}rounds take about {}, longer than {given}, so the run ends before: {}",
                 forecast.left(),
-                duration(forecast.least),
+                about(forecast.least),
                 or_fewer("cells or --turns")
             )
         })
@@ -100,9 +100,9 @@ impl TimeLimit {
         let limit = plan.measure.max_time.unwrap_or_default();
         match self.whole {
             Some(whole) if whole != limit => {
-                format!("its {} of {} {}", duration(limit), self.flag, duration(whole))
+                format!("its {} of {} {}", about(limit), self.flag, about(whole))
             }
-            Some(_) | None => format!("{} {}", self.flag, duration(limit)),
+            Some(_) | None => format!("{} {}", self.flag, about(limit)),
         }
     }
 
@@ -122,7 +122,7 @@ impl TimeLimit {
             "nothing more was measured: {} holds no block of round {}, which takes about {} more; go on with {}",
             self.given(plan),
             out.round,
-            duration(out.left),
+            about(out.left),
             self.enough(plan, out)
         )
     }
@@ -132,9 +132,19 @@ impl TimeLimit {
         format!(
             "{} ended within the first round, the rest of which takes about {}: {} holds one",
             self.given(plan),
-            duration(out.left),
+            about(out.left),
             self.enough(plan, out)
         )
+    }
+}
+
+/// A time that may be short: a limit and what it does not hold must not look alike.
+pub(crate) fn about(time: Nanos) -> String {
+    let tenths = time.0.saturating_add(50_000_000) / 100_000_000;
+    match (tenths / 10, tenths % 10) {
+        (0, _) => format!("{} ms", time.0 / 1_000_000),
+        (seconds @ 1..10, part @ 1..) => format!("{seconds}.{part} s"),
+        (_, _) => duration(time),
     }
 }
 
@@ -164,23 +174,39 @@ mod tests {
             round: 3,
             blocks: 0,
             elapsed: Nanos::ms(100),
-            left: Nanos::ms(7900),
+            left: Nanos::ms(7850),
             foreseen: None,
         };
         assert_eq!(
             TimeLimit::of_run(true).nothing_measured(&plan(Nanos::s(1)), &out),
-            "nothing more was measured: --max-time 1 s holds no block of round 3, which takes about 8 s more; go on with --max-time 10s"
+            "nothing more was measured: --max-time 1 s holds no block of round 3, which takes about 7.9 s more; go on with --max-time 10s"
         );
         // Of a limit that is shared the whole is what to give.
         let shared = TimeLimit::of_command("--max-time", Some(Nanos::s(4)));
         assert_eq!(
             shared.first_round_cut(&plan(Nanos::s(1)), &out),
-            "its 1 s of --max-time 4 s ended within the first round, the rest of which takes about 8 s: --max-time 40s holds one"
+            "its 1 s of --max-time 4 s ended within the first round, the rest of which takes about 7.9 s: --max-time 40s holds one"
         );
         let long = OutOfTime { left: Nanos::s(300), ..out };
         assert!(
             shared.first_round_cut(&plan(Nanos::s(4)), &long).ends_with("--max-time 7m holds one")
         );
+    }
+
+    #[test]
+    fn short_times_are_told_apart() {
+        for (ms, text) in [
+            (20, "20 ms"),
+            (949, "949 ms"),
+            (950, "1 s"),
+            (1360, "1.4 s"),
+            (8000, "8 s"),
+            (9940, "9.9 s"),
+            (9960, "10 s"),
+            (75_400, "1m15s"),
+        ] {
+            assert_eq!(about(Nanos::ms(ms)), text);
+        }
     }
 
     #[test]

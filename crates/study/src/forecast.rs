@@ -161,11 +161,15 @@ impl Forecast {
     }
 }
 
-/// Minutes and seconds as people say them.
+/// Minutes and seconds as people say them; of a few seconds also tenths.
 fn spoken(time: Nanos) -> String {
     // As much as a time can hold: that of a sum that would be longer.
     if time.0 == u64::MAX {
         return "over 500 years".to_owned();
+    }
+    let tenths = time.0.div_ceil(100_000_000);
+    if tenths < 100 && !tenths.is_multiple_of(10) {
+        return format!("{}.{}s", tenths / 10, tenths % 10);
     }
     let seconds = time.0.div_ceil(1_000_000_000);
     match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
@@ -357,7 +361,11 @@ mod tests {
     #[test]
     fn times_are_spoken_in_two_units() {
         for (time, text) in [
-            (Nanos(1), "1s"),
+            (Nanos(1), "0.1s"),
+            (Nanos::ms(1360), "1.4s"),
+            (Nanos::ms(1960), "2s"),
+            (Nanos::ms(9950), "10s"),
+            (Nanos::ms(10_100), "11s"),
             (Nanos::s(59), "59s"),
             (Nanos::s(61), "1m01s"),
             (Nanos::s(7260), "2h01m"),
