@@ -29,7 +29,7 @@ use crate::line_rate::LineRate;
 use crate::metric::Metric;
 use crate::oversubscribed::Oversubscribed;
 use crate::reference::Caveat;
-use crate::results::{CellEstimates, Finding};
+use crate::results::{CellEstimates, Ending, Finding};
 use crate::summary::Summary;
 
 /// How long a peer is taken to need for an acknowledgement where nobody says how long.
@@ -146,6 +146,9 @@ pub struct LinkAdvice {
     /// Of a link that no run covers: in what the run that comes nearest differs from the question.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gap: Option<Gap>,
+    /// Of a link that no run covers: the run that was to measure what is asked for, and ended before its turn.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_reached: Option<NotReached>,
     /// Rounds of that run.
     pub rounds: u32,
     /// The sizes in bytes that it rests on: the asked one, or its two measured neighbours.
@@ -176,6 +179,15 @@ pub struct LinkAdvice {
     pub saving: Option<Saving>,
     /// What paths that pass by reference ask for.
     pub prices: Vec<Price>,
+}
+
+/// A run that was to measure what is asked for, and ended before its turn.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct NotReached {
+    /// The run.
+    pub run: String,
+    /// How it ended.
+    pub ending: Ending,
 }
 
 /// A path without a valid trial.

@@ -68,6 +68,6 @@ pub mod warnings;
 
 pub use judged_run::JudgedRun;
 pub use metric::Metric;
-pub use order::round_order;
+pub use order::{round_order, seed_beginning_with};
 pub use summarise::summarise;
 pub use summary::Summary;

@@ -23,6 +23,25 @@ pub fn round_order(plan: &Plan, round: u32) -> Vec<(Block, Vec<Cell>)> {
     blocks
 }
 
+/// The first seed from the plan's own on with which the first round begins with the blocks that have such a cell, so that a run which
+/// its limit cuts has these. All else stays as random as it was: the order of these blocks, of the others, and of later rounds.
+pub fn seed_beginning_with(plan: &Plan, is_first: impl Fn(&Cell) -> bool) -> u64 {
+    // Of a plan of so many blocks that chance has not put some of them first by then, the order is left alone.
+    const MOST: u64 = 1 << 17;
+    let blocks = plan.blocks();
+    let is_wanted: Vec<bool> =
+        blocks.iter().map(|(_, cells)| cells.iter().any(&is_first)).collect();
+    let wanted = is_wanted.iter().filter(|is_wanted| **is_wanted).count();
+    let own = plan.measure.seed;
+    let mut seeds = (0..MOST).map(|more| own.wrapping_add(more));
+    let begins = |seed: &u64| {
+        let mut order = is_wanted.clone();
+        shuffle(&mut order, &mut generator(*seed, 1));
+        order.iter().take(wanted).all(|is_wanted| *is_wanted)
+    };
+    seeds.find(begins).unwrap_or(own)
+}
+
 /// So many turns of a series of `cells` cells, each turn with all of them in random order. They depend on the seed, the round
 /// and the block's place in it alone.
 pub fn turn_orders(
@@ -123,6 +142,24 @@ mod tests {
         other.measure.seed = 2;
         assert_ne!(round_order(&plan, 1), round_order(&other, 1));
         assert_eq!(round_order(&plan, 1), round_order(&plan, 1));
+    }
+
+    #[test]
+    fn a_first_round_can_begin_with_chosen_blocks_and_is_as_random_as_before_otherwise() {
+        let mut plan = Plan::preset(Preset::Default);
+        let asked = plan.factors.message[2];
+        let is_asked = |cell: &Cell| cell.message == asked;
+        let heads = |plan: &Plan, round| -> Vec<bool> {
+            let order = round_order(plan, round);
+            order.iter().take(4).map(|(_, cells)| cells.iter().all(is_asked)).collect()
+        };
+        assert!(!heads(&plan, 1).iter().all(|is_asked| *is_asked), "its own order is another one");
+        plan.measure.seed = seed_beginning_with(&plan, is_asked);
+        assert_eq!(heads(&plan, 1), [true; 4]);
+        assert!((2..10).any(|round| heads(&plan, round) != [true; 4]));
+        // What begins so already stays, and so does what no seed begins with.
+        assert_eq!(seed_beginning_with(&plan, is_asked), plan.measure.seed);
+        assert_eq!(seed_beginning_with(&plan, |_| false), plan.measure.seed);
     }
 
     #[test]

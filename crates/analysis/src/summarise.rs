@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use model::host::Host;
 use model::plan::FEWEST_ROUNDS;
 use model::record::Record;
-use model::{Block, Link, Measured, Plan, Share};
+use model::{Measured, Plan, Share};
 
 use crate::cell_totals::LevelRule;
 use crate::common_spread::CommonSpread;
@@ -101,9 +101,6 @@ pub(crate) fn summary(judged: &JudgedRun, plan: &Plan, host: &Host) -> Summary {
         control: &control,
         trends: &trends,
         audits: &audits,
-        attempted_blocks: attempted_blocks(judged),
-        has_tried_every_link: has_tried_every_link(judged),
-        blocks: judged.places.blocks.len(),
     };
     let explained = explain(&Explaining {
         plan,
@@ -139,19 +136,6 @@ pub(crate) fn summary(judged: &JudgedRun, plan: &Plan, host: &Host) -> Summary {
 fn attempted_blocks(judged: &JudgedRun) -> usize {
     let all = 0..judged.places.blocks.len();
     all.filter(|block| judged.groups.was_attempted(*block)).count()
-}
-
-/// Whether a block of each link of the plan was attempted. One that was not may be refused by this machine.
-fn has_tried_every_link(judged: &JudgedRun) -> bool {
-    let blocks = || judged.places.blocks.iter().enumerate();
-    let link = |(_, (_, cells)): (usize, &(Block, Vec<usize>))| {
-        Some(judged.places.cells.get(*cells.first()?)?.link)
-    };
-    let tried: BTreeSet<Link> = blocks()
-        .filter(|(place, _)| judged.groups.was_attempted(*place))
-        .filter_map(link)
-        .collect();
-    blocks().filter_map(link).all(|link| tried.contains(&link))
 }
 
 /// Rounds with every block complete. Blocks that were never attempted are not waited for in rounds that the study

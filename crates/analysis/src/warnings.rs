@@ -91,9 +91,9 @@ pub enum Warning {
     LimitTooShort {
         /// The limit, in seconds.
         limit_s: f64,
-        /// Blocks that were reached.
+        /// Blocks that were measured whole; one that was cut off counts as not reached.
         blocks: u32,
-        /// Of so many.
+        /// Of so many that can be measured.
         of: u32,
         /// What each took on average, further attempts included, in seconds.
         block_s: f64,
@@ -332,12 +332,6 @@ pub(crate) struct Basis<'a> {
     pub(crate) control: &'a Measured<Control>,
     pub(crate) trends: &'a [Trend],
     pub(crate) audits: &'a AuditRecords<'a>,
-    /// Blocks of which any cell was tried.
-    pub(crate) attempted_blocks: usize,
-    /// Whether each link of the plan was tried.
-    pub(crate) has_tried_every_link: bool,
-    /// Blocks of the plan.
-    pub(crate) blocks: usize,
 }
 
 /// The warnings, in order of weight.
@@ -469,6 +463,37 @@ mod tests {
         assert_eq!(smaller(8), only(&[], &["1", "8"]));
         let sizes = plan.factors.get(Factor::Message);
         assert_eq!(smaller(2), only(&[&sizes[0], &sizes[3]], &["1"]));
+        // A block that was cut off is none that was measured, and neither is one without a valid trial.
+        let measured = |records: &[Record]| {
+            let mut told = warnings_of(&plan, records).into_iter();
+            told.find_map(|it| {
+                if let Warning::LimitTooShort { blocks, of, .. } = it {
+                    Some((blocks, of))
+                } else {
+                    None
+                }
+            })
+        };
+        let is_cut_off = |record: &&Record| {
+            matches!(record, Record::Trial(trial) if (trial.block, trial.position) > (4, 0))
+                || matches!(record, Record::Finish(_))
+        };
+        let mut records: Vec<Record> =
+            all.iter().filter(|record| !is_cut_off(record)).cloned().collect();
+        let (reason, spent_ns) = (FinishReason::Time, model::Nanos::s(20));
+        records.push(Record::Finish(Finish { reason, spent_ns }));
+        assert_eq!(measured(&records), Some((4, 16)));
+        for record in &mut records {
+            if let Record::Trial(trial) = record
+                && trial.block == 3
+            {
+                let failed = synthetic::trial(&trial.cell, 1)
+                    .failed(FailureKind::Unsupported, "no such path")
+                    .build();
+                trial.outcome = failed.outcome;
+            }
+        }
+        assert_eq!(measured(&records), Some((3, 15)));
         // What reached every block, ended otherwise, or has a whole round, is not short of time.
         assert_eq!(of(16, FinishReason::Time, &plan), None);
         assert_eq!(of(4, FinishReason::Interrupted, &plan), None);

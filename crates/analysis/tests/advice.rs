@@ -7,18 +7,18 @@
 )]
 
 use analysis::advice::{
-    Advice, Choice, CopiesHere, Price, Question, Seen, Source, advise, may_answer,
+    Advice, Choice, CopiesHere, NotReached, Price, Question, Seen, Source, advise, may_answer,
 };
 use analysis::delivery::Unforeseen;
 use analysis::metric::Metric;
 use analysis::recommendation::Pays;
 use analysis::reference::Caveat;
-use analysis::results::Finding;
+use analysis::results::{Ending, Finding};
 use analysis::{Summary, summarise};
 use model::SendPath::{Hybrid, Send, Sendmsg, Splice, Staged, UringSendZc, Zerocopy};
 use model::host::Host;
 use model::names::AckPlacement;
-use model::record::{Failure, FailureKind, LinkFacts, Outcome, Record};
+use model::record::{Failure, FailureKind, Finish, FinishReason, LinkFacts, Outcome, Record};
 use model::{Cell, Factor, Link, Measured, Nanos, Plan, SendPath, Share};
 use synthetic::without_controls;
 
@@ -261,6 +261,64 @@ fn nothing_is_read_into_a_gap_in_which_the_answer_changes() {
     let other = answer(&question(&[Link::Loopback], 4096), &summary);
     assert_eq!(other.links[0].choice, Choice::NotCovered { nearest: Vec::new() });
     assert_eq!(other.uncovered().collect::<Vec<_>>(), [Link::Loopback]);
+}
+
+#[test]
+fn a_size_that_its_run_did_not_reach_is_told_as_that() {
+    let plan = plan("sink", "4096,16384,65536");
+    let host = synthetic::host();
+    let asked = |cell: &Cell| cell.message.bytes().0 == 16_384;
+    let records = |is_kept: &dyn Fn(&Cell) -> bool, reason| {
+        let all = synthetic::run(&plan, ROUNDS, |cell, round| {
+            let (a_message, a_kib) = ordinary(cell);
+            let cost = a_message * 1024.0 / cell.message.bytes().0 as f64 + a_kib;
+            synthetic::trial(cell, round)
+                .sender_cpu_ns_per_kib(cost)
+                .faster(synthetic::noise(7, cell, round, 0.005))
+        });
+        let is_left = |record: &Record| match record {
+            Record::Trial(trial) => is_kept(&trial.cell),
+            Record::Finish(_) => false,
+            _ => true,
+        };
+        let mut kept: Vec<Record> = all.into_iter().filter(is_left).collect();
+        kept.push(Record::Finish(Finish { reason, spent_ns: Nanos::s(5) }));
+        kept
+    };
+    let ask = |is_kept: &dyn Fn(&Cell) -> bool, reason| {
+        let summary = summarise(&plan, &host, &records(is_kept, reason));
+        answer(&question(&[Link::Sink], 16_384), &summary).links.remove(0)
+    };
+    let not_reached = |ending| Some(NotReached { run: "run".to_owned(), ending });
+    // Its neighbours were measured, and give two answers.
+    let cut = ask(&|cell| !asked(cell), FinishReason::Time);
+    assert_eq!(cut.choice, Choice::NotCovered { nearest: vec![4096, 65_536] });
+    assert_eq!(cut.not_reached, not_reached(Ending::Time));
+    let none = ask(&|_| false, FinishReason::Interrupted);
+    assert_eq!((none.not_reached, none.gap), (not_reached(Ending::Interrupted), None));
+    // One that was reached answers, and one that no plan had is another matter.
+    let reached = ask(&asked, FinishReason::Time);
+    assert!(reached.is_covered() && reached.not_reached.is_none(), "{reached:#?}");
+    let other = summarise(&plan, &host, &records(&|_| true, FinishReason::Time));
+    assert_eq!(answer(&question(&[Link::Sink], 20_000), &other).links[0].not_reached, None);
+}
+
+#[test]
+fn a_setting_that_has_the_asked_size_answers_before_one_that_was_cut() {
+    let mut plan = plan("sink", "4096,16384,65536");
+    plan.factors.ack_placement = vec![AckPlacement::Helper, AckPlacement::Sender];
+    let host = synthetic::host();
+    let mut records = synthetic::run(&plan, ROUNDS, |cell, round| {
+        synthetic::trial(cell, round).faster(synthetic::noise(7, cell, round, 0.005))
+    });
+    records.retain(|record| {
+        !matches!(record, Record::Trial(trial) if trial.cell.message.bytes().0 == 16_384
+            && trial.cell.ack_placement == AckPlacement::Helper)
+    });
+    let on = answer(&question(&[Link::Sink], 16_384), &summarise(&plan, &host, &records))
+        .links
+        .remove(0);
+    assert_eq!((on.sizes, on.settings), (vec![16_384], 1));
 }
 
 #[test]

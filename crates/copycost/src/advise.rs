@@ -4,6 +4,7 @@ use std::path::Path;
 
 use analysis::advice::{self, Advice, Question};
 use analysis::line_rate::LineRate;
+use analysis::seed_beginning_with;
 use engine::Engine;
 use journal::{Owner, RunDirectory, with_rights};
 use model::host::Host;
@@ -17,12 +18,13 @@ use report::AdviceOptions;
 use crate::args::AdviseArguments;
 use crate::by_hand::time;
 use crate::exit::Stop;
-use crate::measured_run::Run;
+use crate::measured_run::{self, Run, RunEnd};
 use crate::peer_flags::links_to_a_peer;
 use crate::requested_plan::check_message;
 use crate::run::{NOTHING_MEASURED, both_hosts, start_engine};
 use crate::run_directories;
 use crate::terminal::{Reader, show, tell};
+use crate::time_limit::TimeLimit;
 
 mod runs;
 mod scope;
@@ -70,7 +72,7 @@ pub(crate) fn advise(arguments: &AdviseArguments) -> Result<(), Stop> {
         _ if runs.is_one_named => advice.uncovered().collect(),
         _ => advice.unmeasured().collect(),
     };
-    let (mut finished, mut has_trials) = (None, false);
+    let (mut finished, mut has_trials, mut cut) = (None, false, Vec::new());
     if wanted.is_empty() {
         // What was neither named nor measured is no part of the question.
         if !asked.names_links && advice.links.iter().any(advice::LinkAdvice::is_covered) {
@@ -89,13 +91,21 @@ pub(crate) fn advise(arguments: &AdviseArguments) -> Result<(), Stop> {
     } else {
         let measured =
             asked.measure(arguments, &host, owner, &wanted, &mut refused, &mut engine)?;
-        for (found, ending) in measured {
+        for (found, end) in measured {
             has_trials |= found.derived.summary.run.trials > 0;
+            cut.extend(asked.cut(&found.derived.plan, &end));
             runs.found.insert(0, found);
-            finished = Some(ending);
+            finished = Some(end.reason);
         }
     }
     advice = runs.advice(&asked.question);
+    for (link, why) in cut {
+        if advice.uncovered().any(|it| it == link) {
+            refused.push((link.to_string(), Missing::from(why)));
+        } else {
+            tell(&format!("! {link}: {why}"));
+        }
+    }
     show_advice(&advice, arguments.json, &runs, &refused)?;
     match finished {
         Some(FinishReason::Interrupted) => {
@@ -339,6 +349,22 @@ impl Asked {
         far.into_iter().chain(near).filter(is_longest).filter_map(with).collect()
     }
 
+    /// Whether a cell is of the asked message, not of a neighbour.
+    fn is_of_asked_message(&self, cell: &Cell) -> bool {
+        let asked = &self.question.cell;
+        cell.message == asked.message && cell.shape == asked.shape
+    }
+
+    const fn limit(&self) -> TimeLimit {
+        TimeLimit::of_command("--max-time", Some(self.max_time))
+    }
+
+    /// Of a run that its limit ended within the first round: its link, and what of that is told.
+    fn cut(&self, plan: &Plan, end: &RunEnd) -> Option<(Link, String)> {
+        let out = end.out_of_time.filter(|out| out.round == 1)?;
+        Some((*plan.factors.link.first()?, self.limit().first_round_cut(plan, &out)))
+    }
+
     /// Measures these links as far as this machine can, each in a run of its own, as no link is compared with another. Links
     /// that were not named and that it cannot raise leave the question.
     fn measure(
@@ -349,7 +375,7 @@ impl Asked {
         links: &[Link],
         refused: &mut Vec<(String, Missing)>,
         engine: &mut Option<Engine>,
-    ) -> Result<Vec<(Run, FinishReason)>, Stop> {
+    ) -> Result<Vec<(Run, RunEnd)>, Stop> {
         let engine = match engine {
             Some(engine) => engine,
             None => engine.insert(start_engine(None)?),
@@ -381,10 +407,13 @@ impl Asked {
                 tell(&format!("line: {}", report::line_words(&line)));
                 scope.note.iter().for_each(|note| tell(&format!("! {note}")));
             }
+            // What the time cuts off shall be the neighbours.
+            plan.measure.seed = seed_beginning_with(&plan, |cell| self.is_of_asked_message(cell));
             plan.check().map_err(Stop::Usage)?;
             let of = (host, owner);
-            let run = Run::measured(&plan, "advise-", arguments.quiet, of, engine)?;
-            let is_interrupted = run.1 == FinishReason::Interrupted;
+            let how = measured_run::Asked { quiet: arguments.quiet, limit: self.limit() };
+            let run = Run::measured(&plan, "advise-", how, of, engine)?;
+            let is_interrupted = run.1.reason == FinishReason::Interrupted;
             runs.push(run);
             if is_interrupted {
                 break;
@@ -467,9 +496,17 @@ mod tests {
                 share_of_cpu,
                 round_trip,
             };
-            let plan =
-                Asked { question, names_links: true, peer: None, max_time, takes: None }.plan(link);
+            let asked = Asked { question, names_links: true, peer: None, max_time, takes: None };
+            let mut plan = asked.plan(link);
             assert_eq!(plan.check(), Ok(()), "{shape}");
+            let is_asked = |cell: &Cell| asked.is_of_asked_message(cell);
+            let of_asked =
+                plan.blocks().iter().filter(|(_, cells)| cells.iter().any(is_asked)).count();
+            assert!(of_asked > 0, "{shape}");
+            plan.measure.seed = seed_beginning_with(&plan, is_asked);
+            let order = analysis::round_order(&plan, 1);
+            let mut first = order.iter().take(of_asked).flat_map(|(_, cells)| cells);
+            assert!(first.all(is_asked), "{shape}: what the time cuts off are the neighbours");
             let of_hybrid = plan.cells().into_iter().filter(|it| it.send_path == SendPath::Hybrid);
             let has_all = |it: &Cell| it.passes_by_reference() || it.copy_below == CopyBelow::ALL;
             assert!(of_hybrid.clone().all(|it| has_all(&it)), "{shape}");

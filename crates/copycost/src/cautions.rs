@@ -2,11 +2,11 @@
 //! `copycost probe` tell of the machine at length.
 
 use model::host::Host;
-use model::{Factor, Nanos, Plan};
-use report::numbers::duration;
+use model::{Factor, Plan};
 use study::Forecast;
 
 use crate::refusals::Refusals;
+use crate::time_limit::TimeLimit;
 
 /// What speaks against measuring this plan on this machine now.
 pub(crate) fn cautions(
@@ -14,42 +14,17 @@ pub(crate) fn cautions(
     plan: &Plan,
     forecast: &Forecast,
     refusals: &Refusals,
+    limit: TimeLimit,
 ) -> Vec<String> {
-    let mut cautions = Vec::new();
-    let limit = plan.measure.max_time.unwrap_or_default();
-    if forecast.first_round_outlasts_limit() {
-        let shorter = match (plan.measure.steady, plan.measure.turns) {
-            (true, _) => " or less --time",
-            (false, Some(_)) => " or less --turns",
-            (false, None) => "",
-        };
-        let audits = if forecast.audits.0 == 0 { "" } else { " with its audits" };
-        cautions.push(format!(
-            "one round of this plan{audits} takes about {}: --max-time {} will be exceeded, as one is measured whole; raise it, or ask for fewer --sizes, --threads or --send{shorter}",
-            duration(Nanos(forecast.audits.0.saturating_add(forecast.least_round.0))),
-            duration(limit)
-        ));
-    } else if forecast.first_round_is_cut() {
-        cautions.push(format!(
-            "one round takes about {}, longer than --max-time {}: the first gets fewer turns for it, and the run ends after it; raise it, or ask for fewer cells",
-            duration(Nanos(forecast.audits.0.saturating_add(forecast.round.0))),
-            duration(limit)
-        ));
-    } else if !forecast.fits() {
-        let more = if forecast.done == 0 { "" } else { "more " };
-        cautions.push(format!(
-            "{} {more}rounds take about {}, longer than --max-time {}, so the run ends before: raise it, or ask for fewer cells or --turns",
-            forecast.left(),
-            duration(forecast.least),
-            duration(limit)
-        ));
-    }
-    let idle = plan.idle_values();
-    let asked = idle.iter().filter(|(factor, ..)| !is_of_receiver(*factor));
-    cautions
-        .extend(asked.map(|(factor, value, why)| {
+    let mut cautions: Vec<String> = limit.caution(plan, forecast).into_iter().collect();
+    // Whoever gave no flag of a plan did not ask for what is in no cell.
+    if limit.has_plan_flags() {
+        let idle = plan.idle_values();
+        let asked = idle.iter().filter(|(factor, ..)| !is_of_receiver(*factor));
+        cautions.extend(asked.map(|(factor, value, why)| {
             format!("--{} {value} is in no cell: {why}", factor.key())
         }));
+    }
     cautions.extend(refusals.lines().iter().map(|line| format!("not measured: {line}")));
     let beside = plan.peer.as_ref().map(|peer| format!(" {}", peer.flags())).unwrap_or_default();
     cautions.extend(counters(host, &beside));
@@ -96,13 +71,14 @@ fn noise(host: &Host, beside: &str) -> Option<String> {
 mod tests {
     use std::collections::BTreeMap;
 
-    use model::{Measured, Preset};
+    use model::{Measured, Nanos, Preset};
 
     use super::*;
+    use crate::time_limit::about;
 
     fn text(host: &Host, plan: &Plan) -> String {
         let forecast = study::forecast(plan, host.usable_cpus.len(), |_| false);
-        cautions(host, plan, &forecast, &Refusals::default()).join("\n")
+        cautions(host, plan, &forecast, &Refusals::default(), TimeLimit::of_run(false)).join("\n")
     }
 
     fn host() -> Host {
@@ -168,13 +144,18 @@ mod tests {
             let earlier = synthetic::run(plan, rounds, synthetic::trial);
             let cpus = host.usable_cpus.len();
             let forecast = study::forecast_rest(plan, cpus, |_| false, &earlier);
-            cautions(&host, plan, &forecast, &Refusals::default()).join("\n")
+            let limit = TimeLimit::of_run(rounds > 0);
+            cautions(&host, plan, &forecast, &Refusals::default(), limit).join("\n")
         };
         plan.measure.max_time = Some(Nanos::s(1));
         assert!(told(&plan, 0).contains("--max-time 1 s will be exceeded"));
+        assert!(told(&plan, 3).starts_with("--max-time 1 s holds no whole round: "));
+        let one = synthetic::run(&plan, 3, synthetic::trial);
+        let one = study::forecast_rest(&plan, host.usable_cpus.len(), |_| false, &one).round;
+        plan.measure.max_time = Some(Nanos(one.0 + one.0 / 2));
         let more = told(&plan, 3);
         assert!(more.starts_with("2 more rounds take about "), "{more}");
-        assert!(!more.contains("exceeded") && more.contains("so the run ends before"), "{more}");
+        assert!(more.ends_with(", so the run ends before: raise it"), "{more}");
         assert_eq!(told(&plan, 5), "", "nothing is left");
     }
 
@@ -202,7 +183,7 @@ mod tests {
         assert!(lines.contains(": the first gets fewer turns for it, and the run ends"), "{lines}");
         plan.measure.max_time = Some(Nanos::s(1));
         let lines = text(&host, &plan);
-        let least = duration(forecast.least_round);
+        let least = about(forecast.least_round);
         let exceeded = format!(
             "one round of this plan takes about {least}: --max-time 1 s will be exceeded, as one is measured whole; raise it, or ask for fewer --sizes, --threads or --send\n"
         );

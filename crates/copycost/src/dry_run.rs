@@ -292,7 +292,7 @@ mod tests {
         assert_eq!(exceeded["limit_will_be_exceeded"], true);
         assert!(exceeded["least_round_seconds"].as_f64().unwrap() > 1.0);
         let text = look(&short, &Refusals::default(), |outlook| outlook.text(&[], 200));
-        assert!(text.contains("; limit 1s, which will be exceeded: one round takes "), "{text}");
+        assert!(text.contains("; one round, which will exceed the limit of 1s"), "{text}");
         assert_eq!((length("not_measured"), length("privileges_needed")), (0, 0));
         assert_eq!(json["unlocks"][0]["names"][0], "counters");
     }

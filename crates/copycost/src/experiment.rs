@@ -11,10 +11,11 @@ use crate::args::{ExperimentArguments, ExperimentCommand, JudgeArguments, RunExp
 use crate::by_hand::time;
 use crate::exit::Stop;
 use crate::found_runs::{FoundRun, found};
-use crate::measured_run::Run;
+use crate::measured_run::{Asked, Run};
 use crate::run::{NOTHING_MEASURED, start_engine};
 use crate::run_directories::{self, RUNS};
 use crate::terminal::{Reader, show, tell};
+use crate::time_limit::TimeLimit;
 
 /// Every one of them.
 const ALL: &str = "all";
@@ -64,10 +65,12 @@ fn run(arguments: &RunExperimentArguments) -> Result<(), Stop> {
             tell(&format!("experiment {} of {of}: {experiment}, {}", place + 1, experiment.help()));
         }
         let prefix = format!("{experiment}-");
-        match Run::measured(&plan, &prefix, arguments.quiet, (&host, owner), &mut engine) {
-            Ok((run, ending)) => {
+        let asked =
+            Asked { quiet: arguments.quiet, limit: TimeLimit::of_command("--max-time", limit) };
+        match Run::measured(&plan, &prefix, asked, (&host, owner), &mut engine) {
+            Ok((run, end)) => {
                 done.push((experiment, run));
-                interrupted = ending == FinishReason::Interrupted;
+                interrupted = end.reason == FinishReason::Interrupted;
             }
             // One that this machine cannot have does not keep the others from being run.
             Err(Stop::Cannot(why)) if experiments.len() > 1 => {

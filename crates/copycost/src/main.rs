@@ -36,6 +36,7 @@ mod run_directories;
 mod selftest;
 mod table;
 mod terminal;
+mod time_limit;
 mod verify;
 mod word_list;
 mod wrong_words;

@@ -8,15 +8,16 @@ use model::host::Host;
 use model::record::FinishReason;
 use model::{Factor, Plan};
 use report::ColumnSet;
-use study::StudyError;
+use study::{OutOfTime, StudyError};
 
 use crate::cautions::cautions;
 use crate::derived::Derived;
 use crate::exit::Stop;
 use crate::opened_run::OpenedRun;
 use crate::refusals::Refusals;
-use crate::run::{Measuring, tell_all};
+use crate::run::{Measured, Measuring, tell_all};
 use crate::terminal::tell;
+use crate::time_limit::TimeLimit;
 
 /// A run, by name, with what follows from it.
 pub(crate) struct Run {
@@ -42,15 +43,32 @@ impl Run {
     pub(crate) fn measured(
         plan: &Plan,
         prefix: &str,
-        quiet: bool,
+        asked: Asked,
         of: (&Host, Owner),
         engine: &mut Engine,
-    ) -> Result<(Self, FinishReason), Stop> {
-        let (directory, ending) = measure(plan, Place::Apart(prefix), quiet, of, engine)?;
+    ) -> Result<(Self, RunEnd), Stop> {
+        let (directory, end) = measure(plan, Place::Apart(prefix), asked, of, engine)?;
         let mut run = Self::read(&directory)?;
         run.derived.write(&directory, ColumnSet::All)?;
-        Ok((run, ending))
+        Ok((run, end))
     }
+}
+
+/// What the command line says of how to measure.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked {
+    /// Whether no progress is shown.
+    pub(crate) quiet: bool,
+    /// The limit, in the command's words.
+    pub(crate) limit: TimeLimit,
+}
+
+/// How such a run ended.
+#[derive(Clone, Copy)]
+pub(crate) struct RunEnd {
+    pub(crate) reason: FinishReason,
+    /// Where its limit ended it.
+    pub(crate) out_of_time: Option<OutOfTime>,
 }
 
 /// Where such a run lies: `latest` stays what the user measured last.
@@ -69,10 +87,10 @@ pub(crate) enum Place<'a> {
 pub(crate) fn measure(
     plan: &Plan,
     place: Place<'_>,
-    quiet: bool,
+    Asked { quiet, limit }: Asked,
     (host, owner): (&Host, Owner),
     engine: &mut Engine,
-) -> Result<(RunDirectory, FinishReason), Stop> {
+) -> Result<(RunDirectory, RunEnd), Stop> {
     let refusals = &Refusals::find(engine, plan)?;
     let forecast =
         study::forecast(plan, analysis::line_rate::bounds(host), |cell| refusals.has(cell));
@@ -81,20 +99,20 @@ pub(crate) fn measure(
         Place::Apart(prefix) => OpenedRun::begin_apart(prefix, owner, plan, host)?,
     };
     if !quiet {
-        tell_all(&cautions(host, plan, &forecast, refusals));
+        tell_all(&cautions(host, plan, &forecast, refusals, limit));
         let links = plan.factors.get(Factor::Link).join(",");
         let name = opened.directory.path().display();
         tell(&format!("{}, {links}: {forecast}; into {name}", plan.label));
     }
     let measuring =
         Measuring { plan, host, quiet, columns: ColumnSet::All, report_meanwhile: false };
-    match measuring.run(engine, refusals, &mut opened) {
-        Ok(ending) => Ok((opened.directory, ending)),
-        Err(StudyError::Engine(EngineError::Interrupted)) => {
-            Ok((opened.directory, FinishReason::Interrupted))
-        }
-        Err(StudyError::Engine(EngineError::Gone(why))) => Err(Stop::Interrupted(why)),
-        Err(StudyError::Journal(error)) => Err(error.into()),
-        Err(error) => Err(Stop::Cannot(error.to_string())),
-    }
+    let Measured { finished, out_of_time } = measuring.run(engine, refusals, &mut opened);
+    let reason = match finished {
+        Ok(reason) => reason,
+        Err(StudyError::Engine(EngineError::Interrupted)) => FinishReason::Interrupted,
+        Err(StudyError::Engine(EngineError::Gone(why))) => return Err(Stop::Interrupted(why)),
+        Err(StudyError::Journal(error)) => return Err(error.into()),
+        Err(error) => return Err(Stop::Cannot(error.to_string())),
+    };
+    Ok((opened.directory, RunEnd { reason, out_of_time }))
 }

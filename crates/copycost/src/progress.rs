@@ -10,10 +10,11 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use model::record::{FinishReason, Record, Trial};
 use model::{Cell, Factor, Nanos, Plan};
 use report::numbers::{counted, duration, half_width};
-use study::Event;
+use study::{Event, FirstRound, OutOfTime};
 
 use crate::live_table::{LiveTable, clipped};
 use crate::terminal::{Reader, tell, tell_exactly};
+use crate::time_limit::about;
 
 /// The table is not drawn again sooner.
 const SELDOM: Duration = Duration::from_millis(100);
@@ -51,6 +52,9 @@ pub(crate) struct Progress {
     /// The last estimate of the time left, and when it was made.
     left: Option<(Nanos, Instant)>,
     retried: u32,
+    /// The run's first round, where it was slower than foreseen.
+    slow: Option<FirstRound>,
+    out_of_time: Option<OutOfTime>,
 }
 
 impl Progress {
@@ -75,7 +79,14 @@ impl Progress {
             widest: None,
             left: None,
             retried: 0,
+            slow: None,
+            out_of_time: None,
         }
+    }
+
+    /// Where it ended, if that was for want of time.
+    pub(crate) const fn out_of_time(&self) -> Option<OutOfTime> {
+        self.out_of_time
     }
 
     /// Shows what happened.
@@ -104,22 +115,32 @@ impl Progress {
                 }
             }
             Event::Retried { .. } => self.retried += 1,
-            Event::RoundEnded { round, widest, precise, cells, elapsed, left } => {
+            Event::RoundEnded { round, widest, precise, cells, elapsed, first, left } => {
                 self.widest.clone_from(widest);
+                let slow = first.filter(is_slow);
+                self.slow = slow.or(self.slow);
                 self.left = left.map(|left| (left, Instant::now()));
                 if self.lines.is_none() && !self.quiet {
-                    tell(&round_line(
+                    let line = round_line(
                         *round,
                         self.retried,
                         widest.as_ref(),
                         (*precise, *cells),
                         *elapsed,
                         *left,
-                    ));
+                    );
+                    tell(&match slow {
+                        Some(slow) if about(slow.took) == about(*elapsed) => {
+                            format!("{line} (about {} was foreseen)", about(slow.foreseen))
+                        }
+                        Some(slow) => format!("{line} ({})", slower(&slow)),
+                        None => line,
+                    });
                 }
             }
             Event::CellRefused { cell, why } => self.warn(&format!("not measured: {cell}: {why}")),
             Event::Warning(text) => self.warn(text),
+            Event::OutOfTime(out) => self.out_of_time = Some(*out),
             Event::Finished(reason) => self.finish(*reason),
         }
     }
@@ -161,7 +182,9 @@ impl Progress {
         let text = match reason {
             FinishReason::Precise => "all is as precise as asked",
             FinishReason::Rounds => "all rounds are measured",
-            FinishReason::Time => "the time is spent",
+            // The command tells that nothing was measured.
+            FinishReason::Time if self.out_of_time.is_some_and(|out| out.blocks == 0) => return,
+            FinishReason::Time => &self.spent(was_drawn),
             // The exit tells more of these.
             FinishReason::Interrupted | FinishReason::Failed => {
                 if was_drawn && !self.table.is_empty() {
@@ -175,6 +198,21 @@ impl Progress {
         };
         if !self.quiet {
             tell(&format!("done: {text}"));
+        }
+    }
+
+    /// That the time is spent, and where that was foreseen otherwise. Elsewhere than on a terminal the round's line told it.
+    fn spent(&self, was_drawn: bool) -> String {
+        let spent = "the time is spent";
+        match (self.out_of_time.and_then(|out| out.foreseen), &self.slow) {
+            (Some(foreseen), _) => format!(
+                "{spent} before the first round is whole: it is slower than foreseen (about {})",
+                about(foreseen)
+            ),
+            (None, Some(slow)) if was_drawn => {
+                format!("{spent}; the first round: {}", slower(slow))
+            }
+            (None, _) => spent.to_owned(),
         }
     }
 
@@ -202,6 +240,15 @@ impl Progress {
     }
 }
 
+/// Whether a reader would take what was foreseen for wrong.
+fn is_slow(first: &FirstRound) -> bool {
+    first.took.0 > first.foreseen.0.saturating_add(first.foreseen.0 / 4)
+}
+
+fn slower(first: &FirstRound) -> String {
+    format!("it took {}, about {} was foreseen", about(first.took), about(first.foreseen))
+}
+
 fn round_line(
     round: u32,
     retried: u32,
@@ -210,7 +257,7 @@ fn round_line(
     elapsed: Nanos,
     left: Option<Nanos>,
 ) -> String {
-    let mut parts = vec![format!("round {round} done after {}", duration(elapsed))];
+    let mut parts = vec![format!("round {round} done after {}", about(elapsed))];
     if let Some(widest) = widest {
         parts.push(format!("widest: {} ({})", half_width(widest.half_width), compared(widest)));
         parts.push(format!("{precise} of {cells} cells as precise as asked"));
@@ -281,6 +328,33 @@ mod tests {
             "round 2 done after 5 s, widest: no useful interval (send 4 KiB ×1), 0 of 48 cells as precise as asked"
         );
         assert_eq!(round_line(1, 0, None, (0, 48), Nanos::s(5), None), "round 1 done after 5 s");
+    }
+
+    #[test]
+    fn what_took_longer_than_foreseen_is_told_with_what_was() {
+        let mut progress = Progress::new(false, true, &Plan::preset(model::Preset::Default), &[]);
+        let ended = |took| Event::RoundEnded {
+            round: 1,
+            widest: None,
+            precise: 0,
+            cells: 48,
+            elapsed: Nanos::s(40),
+            first: Some(FirstRound { took, foreseen: Nanos::s(8) }),
+            left: None,
+        };
+        progress.show(&ended(Nanos::s(9)));
+        assert_eq!(progress.spent(true), "the time is spent");
+        progress.show(&ended(Nanos::s(12)));
+        let told = "the time is spent; the first round: it took 12 s, about 8 s was foreseen";
+        assert_eq!(progress.spent(true), told);
+        assert_eq!(progress.spent(false), "the time is spent", "the round's line told it");
+        let (round, blocks, elapsed, left) = (1, 4, Nanos::s(9), Nanos::s(30));
+        let foreseen = Some(Nanos::s(8));
+        progress.show(&Event::OutOfTime(OutOfTime { round, blocks, elapsed, left, foreseen }));
+        assert_eq!(
+            progress.spent(false),
+            "the time is spent before the first round is whole: it is slower than foreseen (about 8 s)"
+        );
     }
 
     #[test]

@@ -6,7 +6,7 @@ use model::host::Host;
 use model::record::{FinishReason, Record, Segment};
 use model::{Bounds, Peer, Plan};
 use report::ColumnSet;
-use study::{Event, Study, StudyError, SystemClock};
+use study::{Event, OutOfTime, Study, StudyError, SystemClock};
 
 use crate::args::RunArguments;
 use crate::by_hand::time;
@@ -23,6 +23,7 @@ use crate::refusals::{Refusals, RefusingBench};
 use crate::requested_plan::{PlanRequest, check_messages};
 use crate::run_directories;
 use crate::terminal::{Reader, tell};
+use crate::time_limit::TimeLimit;
 
 /// Measures a plan, and shows what came of it.
 ///
@@ -48,9 +49,11 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Stop> {
         study::forecast_rest(plan, bounds, |cell| refusals.has(cell), earlier)
     };
     let near = near_nic::words(plan, &engine.near_devices());
+    let limit = |earlier: &[Record]| TimeLimit::of_run(!earlier.is_empty());
     if arguments.dry_run {
-        let forecast = &forecast(&request.earlier()?);
-        tell_all(&cautions(host, plan, forecast, refusals));
+        let earlier = request.earlier()?;
+        let forecast = &forecast(&earlier);
+        tell_all(&cautions(host, plan, forecast, refusals, limit(&earlier)));
         return Outlook { plan, refusals, forecast, near: &near }.show(arguments.json);
     }
 
@@ -59,7 +62,8 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Stop> {
     }
     let mut opened = request.open(arguments)?;
     let forecast = &forecast(&opened.earlier);
-    tell_all(&cautions(host, plan, forecast, refusals));
+    let limit = limit(&opened.earlier);
+    tell_all(&cautions(host, plan, forecast, refusals, limit));
     if !arguments.quiet {
         tell(&format!("{forecast}{near}; into {}", opened.directory.path().display()));
     }
@@ -70,8 +74,10 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Stop> {
         columns: arguments.columns,
         report_meanwhile: true,
     };
-    let finished = measuring.run(&mut engine, refusals, &mut opened);
-    present(arguments, &opened.directory, finished)
+    let Measured { finished, out_of_time } = measuring.run(&mut engine, refusals, &mut opened);
+    let nothing = out_of_time.filter(|out| out.blocks == 0);
+    let nothing = nothing.map(|out| limit.nothing_measured(plan, &out));
+    present(arguments, &opened.directory, finished, nothing)
 }
 
 /// What a command line asks for, checked as far as that goes without an engine; only another host's facts take one.
@@ -252,22 +258,30 @@ pub(crate) struct Measuring<'a> {
     pub(crate) report_meanwhile: bool,
 }
 
+/// How measuring ended.
+pub(crate) struct Measured {
+    /// Why; an error where the journal could not be written, or no trial could be measured any more.
+    pub(crate) finished: Result<FinishReason, StudyError>,
+    /// Where the limit ended it.
+    pub(crate) out_of_time: Option<OutOfTime>,
+}
+
 impl Measuring<'_> {
     /// Runs the study; progress is shown, and the report kept fresh if asked for, between trials.
-    ///
-    /// # Errors
-    /// The journal cannot be written, or no trial can be measured any more.
     pub(crate) fn run(
         &self,
         engine: &mut Engine,
         refusals: &Refusals,
         opened: &mut OpenedRun,
-    ) -> Result<FinishReason, StudyError> {
+    ) -> Measured {
         let terminal = Reader::of_error().at_terminal;
         let mut progress = Progress::new(terminal, self.quiet, self.plan, &opened.earlier);
         let mut live_report =
             self.report_meanwhile.then(|| LiveReport::new(&opened.directory, self.columns));
-        let host = opened.directory.read_host()?;
+        let host = match opened.directory.read_host() {
+            Ok(host) => host,
+            Err(why) => return Measured { finished: Err(why.into()), out_of_time: None },
+        };
         let segment = Segment {
             host_crc32: Some(journal::host_crc32(&host)),
             ..segment(engine, self.plan, self.host)
@@ -292,7 +306,7 @@ impl Measuring<'_> {
         }
         .run();
         progress.clear();
-        finished
+        Measured { finished, out_of_time: progress.out_of_time() }
     }
 }
 
@@ -318,14 +332,16 @@ fn segment(engine: &Engine, plan: &Plan, host: &Host) -> Segment {
     }
 }
 
-/// Derives and shows, however the study ended.
+/// Derives and shows, however the study ended; `nothing` is why nothing was measured, which stands below what was measured before.
 fn present(
     arguments: &RunArguments,
     directory: &RunDirectory,
     finished: Result<FinishReason, StudyError>,
+    nothing: Option<String>,
 ) -> Result<(), Stop> {
     let figures = Figures::asked(arguments.json, arguments.verbose);
     let derived = derived::present(directory, figures, arguments.columns);
+    tell_all(nothing.as_slice());
     let name = directory.path().display();
     let has_trials = derived.as_ref().map_or(true, |it| it.summary.run.trials > 0);
     ended(finished, has_trials, &format!("go on with: copycost run --resume {name}"))?;

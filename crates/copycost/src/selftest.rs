@@ -11,10 +11,11 @@ use crate::args::SelftestArguments;
 use crate::by_hand::time;
 use crate::derived::Derived;
 use crate::exit::Stop;
-use crate::measured_run::{self, Place};
+use crate::measured_run::{self, Asked, Place};
 use crate::run::{ended, start_engine};
 use crate::run_directories;
 use crate::terminal::{Reader, show, tell};
+use crate::time_limit::TimeLimit;
 
 /// As many equal cells of each size.
 const REPLICAS: u32 = 4;
@@ -106,8 +107,9 @@ fn measure(
     let mut engine = start_engine(None)?;
     let place = arguments.out.as_deref().map_or(Place::Apart("selftest-"), Place::Named);
     let of = (&host, owner);
-    let (directory, ending) =
-        measured_run::measure(&plan, place, arguments.quiet, of, &mut engine)?;
+    let limit = TimeLimit::of_command("--time", plan.measure.max_time);
+    let asked = Asked { quiet: arguments.quiet, limit };
+    let (directory, end) = measured_run::measure(&plan, place, asked, of, &mut engine)?;
     let name = directory.path().display();
     let has_trials = directory.read()?.records.iter().any(|it| matches!(it, Record::Trial(_)));
     let next = if has_trials {
@@ -115,6 +117,6 @@ fn measure(
     } else {
         "begin again".to_owned()
     };
-    ended(Ok(ending), has_trials, &next)?;
+    ended(Ok(end.reason), has_trials, &next)?;
     Ok(directory)
 }

@@ -89,11 +89,47 @@ pub enum Event {
         cells: u32,
         /// Time spent in this segment.
         elapsed: Nanos,
+        /// Of a run's first round: what it took, and what was foreseen of it.
+        first: Option<FirstRound>,
         /// Estimated time until the end, where anything is known of it.
         left: Option<Nanos>,
     },
     /// Something that the reader should know, in one line.
     Warning(String),
+    /// The limit does not hold the next block: the study ends.
+    OutOfTime(OutOfTime),
     /// The study is over, and the journal says so.
     Finished(FinishReason),
+}
+
+/// What a run's first round took beside what was foreseen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FirstRound {
+    /// What it took.
+    pub took: Nanos,
+    /// What [`Forecast::first_round`](crate::Forecast::first_round) told.
+    pub foreseen: Nanos,
+}
+
+/// Where a study ended for want of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutOfTime {
+    /// The round in hand, from 1.
+    pub round: u32,
+    /// Blocks that this segment measured.
+    pub blocks: u32,
+    /// Time spent in this segment.
+    pub elapsed: Nanos,
+    /// What the blocks of the round that are left take, as far as this segment knows.
+    pub left: Nanos,
+    /// Where that is a run's first round, which this segment began: what was foreseen of it.
+    pub foreseen: Option<Nanos>,
+}
+
+impl OutOfTime {
+    /// A limit with which this segment would have measured the rest of the round too, on a machine that varies.
+    pub fn enough(&self) -> Nanos {
+        let needed = self.elapsed.0.saturating_add(self.left.0);
+        Nanos(needed.saturating_add(needed / 4))
+    }
 }

@@ -136,17 +136,40 @@ impl Forecast {
         self.done == 0 && !self.is_within_limit(self.round) && !self.first_round_outlasts_limit()
     }
 
+    /// What the first round takes, as its limit lets it, or each later one of a run that has it.
+    pub fn first_round(&self) -> Nanos {
+        if self.first_round_outlasts_limit() {
+            return self.least_round;
+        }
+        match self.limit {
+            Some(limit) if self.first_round_is_cut() => {
+                Nanos(limit.0.saturating_sub(self.audits.0))
+            }
+            Some(_) | None => self.round,
+        }
+    }
+
+    /// Whether not even a round of the fewest turns fits into the limit of a run that is gone on with, so that some blocks are
+    /// measured at most.
+    pub fn no_round_fits(&self) -> bool {
+        self.done > 0 && !self.is_within_limit(self.least_round)
+    }
+
     /// Rounds that are still to be done at least.
     pub fn left(&self) -> u32 {
         self.rounds.saturating_sub(self.done)
     }
 }
 
-/// Minutes and seconds as people say them.
+/// Minutes and seconds as people say them; of a few seconds also tenths.
 fn spoken(time: Nanos) -> String {
     // As much as a time can hold: that of a sum that would be longer.
     if time.0 == u64::MAX {
         return "over 500 years".to_owned();
+    }
+    let tenths = time.0.div_ceil(100_000_000);
+    if tenths < 100 && !tenths.is_multiple_of(10) {
+        return format!("{}.{}s", tenths / 10, tenths % 10);
     }
     let seconds = time.0.div_ceil(1_000_000_000);
     match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
@@ -166,6 +189,25 @@ impl fmt::Display for Forecast {
             n => format!(" and {}", number(n, "control")),
         };
         write!(f, "{cells}{controls} in {}; ", number(self.blocks, "block"))?;
+        // What a round takes then is told once, by whoever tells what to do about it.
+        match self.limit {
+            Some(limit) if self.first_round_outlasts_limit() => {
+                let audits = if self.audits == Nanos(0) { "" } else { " after its audits" };
+                return write!(
+                    f,
+                    "one round{audits}, which will exceed the limit of {}",
+                    spoken(limit)
+                );
+            }
+            Some(limit) if self.first_round_is_cut() => {
+                return write!(
+                    f,
+                    "one round, of as few turns as the limit of {} holds",
+                    spoken(limit)
+                );
+            }
+            Some(_) | None => {}
+        }
         let rounds = |n: u32| number(usize::try_from(n).unwrap_or(usize::MAX), "round");
         let about = if self.exactly { "" } else { "at least " };
         let (each, least) = (spoken(self.round), spoken(self.least));
@@ -178,18 +220,6 @@ impl fmt::Display for Forecast {
             }
         }
         match self.limit {
-            Some(limit) if self.first_round_outlasts_limit() => {
-                write!(
-                    f,
-                    "; limit {}, which will be exceeded: {} takes {} at least",
-                    spoken(limit),
-                    if self.audits == Nanos(0) { "one round" } else { "one round with its audits" },
-                    spoken(Nanos(self.audits.0.saturating_add(self.least_round.0)))
-                )
-            }
-            Some(limit) if self.first_round_is_cut() => {
-                write!(f, "; limit {}, for which the first round gets fewer turns", spoken(limit))
-            }
             Some(limit) => write!(f, "; limit {}", spoken(limit)),
             None => write!(f, "; no limit"),
         }
@@ -266,14 +296,14 @@ mod tests {
         let between = Nanos(u64::midpoint(whole.round.0, whole.least_round.0));
         let cut = with(between, &as_it_is);
         assert!(cut.first_round_is_cut() && !cut.first_round_outlasts_limit());
-        assert!(cut.to_string().ends_with(", for which the first round gets fewer turns"), "{cut}");
+        assert!(cut.to_string().contains("; one round, of as few turns as the limit of "), "{cut}");
+        assert_eq!(cut.first_round(), between);
+        assert_eq!(whole.first_round(), whole.round);
         let longer = with(Nanos::s(1), &as_it_is);
         assert!(!longer.first_round_is_cut() && longer.first_round_outlasts_limit());
-        let least = format!(
-            "; limit 1s, which will be exceeded: one round takes {} at least",
-            spoken(longer.least_round)
-        );
-        assert!(longer.to_string().ends_with(&least), "{longer}");
+        let text = longer.to_string();
+        assert!(text.ends_with("; one round, which will exceed the limit of 1s"), "{text}");
+        assert_eq!(longer.first_round(), longer.least_round);
         // What was asked for stays.
         for as_asked in [&|plan: &mut Plan| plan.measure.turns = Some(12), &|plan: &mut Plan| {
             plan.measure.steady = true;
@@ -284,7 +314,8 @@ mod tests {
         }
         let audited = with(Nanos::s(10), &|plan| plan.measure.audits = vec![Audit::Profile]);
         assert!(audited.audits > Nanos::s(10) && audited.first_round_outlasts_limit(), "{audited}");
-        assert!(audited.to_string().contains("one round with its audits takes"), "{audited}");
+        let text = audited.to_string();
+        assert!(text.ends_with("one round after its audits, which will exceed the limit of 10s"));
     }
 
     #[test]
@@ -308,6 +339,7 @@ mod tests {
         assert!(three.least < Nanos(whole.least.0 / 2) && three.least > whole.round, "{three:?}");
         assert!(!three.first_round_outlasts_limit() && !three.first_round_is_cut());
         assert!(!three.fits(), "two rounds take longer than a second all the same");
+        assert!(three.no_round_fits() && !whole.no_round_fits());
         let text = three.to_string();
         assert!(
             text.contains("; 3 rounds done, 2 more of ") && text.ends_with("; limit 1s"),
@@ -329,7 +361,11 @@ mod tests {
     #[test]
     fn times_are_spoken_in_two_units() {
         for (time, text) in [
-            (Nanos(1), "1s"),
+            (Nanos(1), "0.1s"),
+            (Nanos::ms(1360), "1.4s"),
+            (Nanos::ms(1960), "2s"),
+            (Nanos::ms(9950), "10s"),
+            (Nanos::ms(10_100), "11s"),
             (Nanos::s(59), "59s"),
             (Nanos::s(61), "1m01s"),
             (Nanos::s(7260), "2h01m"),

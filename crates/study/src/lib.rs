@@ -22,6 +22,6 @@ mod study;
 pub use bench::Bench;
 pub use clock::{Clock, SystemClock};
 pub use error::StudyError;
-pub use event::Event;
+pub use event::{Event, FirstRound, OutOfTime};
 pub use forecast::{Forecast, forecast, forecast_rest};
 pub use study::Study;

@@ -11,7 +11,7 @@ use model::{Block, Bounds, Cell, Nanos, Plan, Turns, is_control};
 use crate::bench::Bench;
 use crate::clock::Clock;
 use crate::error::StudyError;
-use crate::event::Event;
+use crate::event::{Event, FirstRound, OutOfTime};
 use crate::forecast::forecast_rest;
 use crate::pace::{InSeries, Pace};
 use crate::progress::{Progress, saturating};
@@ -55,8 +55,10 @@ pub(crate) struct Running<'a> {
     started: Nanos,
     /// Whether the first round takes longer than the limit, which was told before, and is measured whole all the same.
     is_first_whole: bool,
-    /// Whether a block was measured in this segment.
-    has_measured: bool,
+    /// Blocks that were measured in this segment.
+    measured: u32,
+    /// What the first round is foreseen to take; none in a segment that does not begin with it.
+    foreseen: Option<Nanos>,
     /// What is left of the first round.
     rest: InSeries,
 }
@@ -118,7 +120,8 @@ impl Study<'_> {
             clock: self.clock,
             events: self.events,
             is_first_whole: forecast.first_round_outlasts_limit(),
-            has_measured: false,
+            measured: 0,
+            foreseen: (position == Position { round: 1, block: 0 }).then(|| forecast.first_round()),
             rest: InSeries::default(),
         };
         let started_unix_ms = running.clock.unix_ms();
@@ -177,6 +180,7 @@ impl Running<'_> {
             let begun = self.elapsed();
             if let Some(first) = todo.first() {
                 if !self.fits(round, first) {
+                    self.emit_out_of_time(round, &todo);
                     return Ok(FinishReason::Time);
                 }
                 if !self.round(position.round, &todo)? {
@@ -186,11 +190,13 @@ impl Running<'_> {
                 return self.nothing_to_do();
             }
             self.progress.end_round();
+            let took = Nanos(self.elapsed().0.saturating_sub(begun.0));
             // A round that was begun in the middle tells nothing of a whole one.
             if position.block == 0 {
-                self.pace.round_took(Nanos(self.elapsed().0.saturating_sub(begun.0)));
+                self.pace.round_took(took);
             }
-            self.emit_round_end(position.round);
+            let first = self.foreseen.take().map(|foreseen| FirstRound { took, foreseen });
+            self.emit_round_end(position.round, first);
             position = Position { round: position.round.saturating_add(1), block: 0 };
         }
     }
@@ -228,17 +234,30 @@ impl Running<'_> {
     }
 
     fn fits(&self, round: u32, todo: &Todo) -> bool {
-        if self.progress.rounds() == 0 && (self.is_first_whole || !self.has_measured) {
+        if self.progress.rounds() == 0 && (self.is_first_whole || self.measured == 0) {
             return true;
         }
+        self.pace.fits(self.elapsed(), self.expected(round, todo))
+    }
+
+    /// What a block will take.
+    fn expected(&self, round: u32, todo: &Todo) -> Nanos {
         let cells = self.measurable_cells(todo);
         let turns = self.turns(round, &todo.name, &cells);
-        let mut expected = self.pace.expected(&todo.name, &cells, turns.as_ref());
-        if self.progress.rounds() == 0 {
-            // Nothing is known of this block yet but how slow the others were.
-            expected = Nanos::from_secs_f64(expected.as_secs_f64() * self.pace.slowness());
+        let expected = self.pace.expected(&todo.name, &cells, turns.as_ref());
+        if self.progress.rounds() > 0 {
+            return expected;
         }
-        self.pace.fits(self.elapsed(), expected)
+        // Nothing is known of this block yet but how slow the others were.
+        Nanos::from_secs_f64(expected.as_secs_f64() * self.pace.slowness())
+    }
+
+    /// Tells that the first of these blocks, which are left of a round, does not fit.
+    fn emit_out_of_time(&mut self, round: u32, left: &[Todo]) {
+        let expected = left.iter().map(|todo| self.expected(round, todo).0);
+        let left = Nanos(expected.fold(0, u64::saturating_add));
+        let (blocks, elapsed, foreseen) = (self.measured, self.elapsed(), self.foreseen);
+        self.emit(Event::OutOfTime(OutOfTime { round, blocks, elapsed, left, foreseen }));
     }
 
     /// Whether a further attempt may be begun.
@@ -296,11 +315,12 @@ impl Running<'_> {
             if is_first { todo } else { &[] }.iter().map(|todo| self.in_series(round, todo));
         let parts: Vec<InSeries> = parts.collect();
         self.rest = parts.iter().copied().fold(InSeries::default(), InSeries::and);
-        for (number, todo) in todo.iter().enumerate() {
-            if !self.fits(round, todo) {
+        for (number, one) in todo.iter().enumerate() {
+            if !self.fits(round, one) {
+                self.emit_out_of_time(round, todo.get(number..).unwrap_or_default());
                 return Ok(false);
             }
-            match self.block(round, todo, done, trials) {
+            match self.block(round, one, done, trials) {
                 Err(Halt::Engine(EngineError::Ends(why))) if !restarted => {
                     restarted = true;
                     self.emit(Event::Warning(format!(
@@ -308,23 +328,23 @@ impl Running<'_> {
                     )));
                     self.bench.end_round();
                     self.start_ends(round)?;
-                    self.block(round, todo, done, trials)?;
+                    self.block(round, one, done, trials)?;
                 }
                 other => other?,
             }
-            self.has_measured |= self.measurable(todo) > 0;
+            self.measured += u32::from(self.measurable(one) > 0);
             self.rest = self.rest.without(parts.get(number).copied().unwrap_or_default());
-            done += self.measurable(todo);
+            done += self.measurable(one);
         }
         self.bench.end_round();
         Ok(true)
     }
 
-    fn emit_round_end(&mut self, round: u32) {
+    fn emit_round_end(&mut self, round: u32, first: Option<FirstRound>) {
         let elapsed = self.elapsed();
         let widest = self.progress.widest();
         let left = self.pace.left(round, widest.as_ref().map(|widest| widest.half_width), elapsed);
         let (precise, cells) = (self.progress.precise_cells(), self.progress.cells());
-        self.emit(Event::RoundEnded { round, widest, precise, cells, elapsed, left });
+        self.emit(Event::RoundEnded { round, widest, precise, cells, elapsed, first, left });
     }
 }

@@ -9,8 +9,8 @@ use serde::Serialize;
 use super::break_even::BreakEven;
 use super::choice::{Duels, Shown, agreed};
 use super::{
-    Choice, Gap, LinkAdvice, Question, RefusedPath, Source, asked, break_even, goes_as_asked,
-    price, reasons,
+    Choice, Gap, LinkAdvice, NotReached, Question, RefusedPath, Source, asked, break_even,
+    goes_as_asked, price, reasons,
 };
 use crate::estimate::Estimate;
 use crate::evidence::figure;
@@ -94,6 +94,7 @@ pub(super) fn uncovered(question: &Question, link: Link, nearest: Vec<u64>) -> L
         line_rate: None,
         run: Measured::absent("no run covers the question on this link"),
         gap: None,
+        not_reached: None,
         rounds: 0,
         sizes: Vec::new(),
         settings: 0,
@@ -115,15 +116,22 @@ pub(super) fn uncovered(question: &Question, link: Link, nearest: Vec<u64>) -> L
 pub(super) fn on_link(question: &Question, link: Link, source: &Source<'_>) -> LinkAdvice {
     let settings = settings(question, link, source);
     let wanted = bytes(&question.cell);
-    // Settings that were measured at other sizes than the first one say nothing of the same message.
-    let sizes = settings.first().map(|setting| setting.sizes_for(wanted)).unwrap_or_default();
+    // Settings that were measured at other sizes than the first one say nothing of the same message; the asked size itself says most.
+    let has_wanted = |setting: &&Setting<'_>| !setting.at(wanted).is_empty();
+    let first = settings.iter().find(has_wanted).or(settings.first());
+    let sizes = first.map(|setting| setting.sizes_for(wanted)).unwrap_or_default();
     let metric = question.metric(link);
+    let not_reached = not_reached(question, link, source);
+    let uncovered = |sizes: Vec<u64>| LinkAdvice {
+        not_reached: not_reached.clone(),
+        ..uncovered(question, link, sizes)
+    };
     if sizes.is_empty() {
-        let gap = Some(Gap::of(question, link, source));
-        return LinkAdvice { gap, ..uncovered(question, link, sizes) };
+        let gap = not_reached.is_none().then(|| Gap::of(question, link, source));
+        return LinkAdvice { gap, ..uncovered(sizes) };
     }
     if sizes.len() < 2 && !sizes.contains(&wanted) {
-        return uncovered(question, link, sizes);
+        return uncovered(sizes);
     }
     let settings: Vec<&Setting<'_>> = settings
         .iter()
@@ -134,7 +142,7 @@ pub(super) fn on_link(question: &Question, link: Link, source: &Source<'_>) -> L
     };
     if question.against.is_some_and(|against| !has(&against)) {
         let gap = Some(Gap::of(question, link, source));
-        return LinkAdvice { gap, ..uncovered(question, link, sizes) };
+        return LinkAdvice { gap, ..uncovered(sizes) };
     }
     // Two paths at line rate differ in their cost alone.
     let line = source.summary.line.as_ref().filter(|line| {
@@ -144,7 +152,7 @@ pub(super) fn on_link(question: &Question, link: Link, source: &Source<'_>) -> L
     let metric = if line_rate.is_some() { Metric::cost_on(link) } else { metric };
     let (choices, against) = choices(question, metric, &settings, &sizes, source);
     let Some(of_settings) = of_settings(&choices) else {
-        return uncovered(question, link, sizes);
+        return uncovered(sizes);
     };
     let choice = match agreed(&of_settings) {
         Some(choice) => choice,
@@ -170,6 +178,7 @@ pub(super) fn on_link(question: &Question, link: Link, source: &Source<'_>) -> L
         line_rate,
         run: Measured::Value(source.name.to_owned()),
         gap: None,
+        not_reached: None,
         rounds: source.summary.run.rounds,
         settings: u32::try_from(settings.len()).unwrap_or(u32::MAX),
         oversubscribed: Oversubscribed::any(cells.iter().map(|estimates| estimates.oversubscribed)),
@@ -227,25 +236,44 @@ fn break_evens(
     break_even::found(settings, link, source.summary).into_iter().chain(of_fields).collect()
 }
 
-/// The cells that a question asks of on a link, by setting, in the plan's order.
-fn settings<'a>(question: &Question, link: Link, source: &Source<'a>) -> Vec<Setting<'a>> {
+/// A run that was to measure cells of the asked kind and size, and tried none of them.
+fn not_reached(question: &Question, link: Link, source: &Source<'_>) -> Option<NotReached> {
+    let run = &source.summary.run;
+    let wanted = bytes(&question.cell);
+    let mut cells = asked_of(question, link, source).filter(|it| bytes(&it.cell) == wanted);
+    let is_tried = |it: &CellEstimates| it.trials > 0 || it.void_trials > 0;
+    // Of a table nobody knows what there was to measure.
+    let is_untried = run.imported.is_empty()
+        && cells.next().is_some_and(|first| !is_tried(first))
+        && !cells.any(is_tried);
+    is_untried.then(|| NotReached { run: source.name.to_owned(), ending: run.finish })
+}
+
+/// The cells of the asked kind on a link, of every size, in the plan's order, whether they were measured or not.
+fn asked_of<'a>(
+    question: &Question,
+    link: Link,
+    source: &Source<'a>,
+) -> impl Iterator<Item = &'a CellEstimates> {
     let asked = asked(question);
-    let mut settings: Vec<Setting<'a>> = Vec::new();
-    // A table that does not tell its link answers for none.
-    if !source.summary.run.states(Factor::Link) {
-        return settings;
-    }
-    let estimates = source.summary.estimates.iter();
-    let is_asked = |it: &&CellEstimates| {
+    source.summary.estimates.iter().filter(move |it| {
         !it.control
-            && it.trials > 0
             && it.cell.link == link
             && question.paths.contains(&it.cell.send_path)
             && it.cell.is_itself()
             && asked.has(&it.cell)
             && goes_as_asked(&it.cell, question)
-    };
-    for estimates in estimates.filter(is_asked) {
+    })
+}
+
+/// Those that were measured, by setting.
+fn settings<'a>(question: &Question, link: Link, source: &Source<'a>) -> Vec<Setting<'a>> {
+    let mut settings: Vec<Setting<'a>> = Vec::new();
+    // A table that does not tell its link answers for none.
+    if !source.summary.run.states(Factor::Link) {
+        return settings;
+    }
+    for estimates in asked_of(question, link, source).filter(|it| it.trials > 0) {
         let but = [Factor::Send, Factor::Message, Factor::CopyBelow];
         let shared = Shared::new(&estimates.cell, &but);
         match settings.iter_mut().find(|setting| setting.shared == shared) {

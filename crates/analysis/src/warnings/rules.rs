@@ -1,6 +1,6 @@
 //! When each warning is given: one rule each.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::audit::Audited;
 use model::values::BusyPoll;
@@ -94,10 +94,15 @@ pub(super) fn ended_early(basis: &Basis<'_>) -> Option<Warning> {
 
 /// Where no round is whole for want of time.
 pub(super) fn limit_too_short(basis: &Basis<'_>) -> Option<Warning> {
-    let (plan, blocks, of) = (basis.plan, basis.attempted_blocks, basis.blocks);
+    let plan = basis.plan;
     let limit = plan.measure.max_time?;
     let is_short = basis.run.finish == Ending::Time && basis.run.rounds == 0;
-    if !is_short || blocks == 0 || blocks >= of || !basis.has_tried_every_link {
+    // A link that was not tried may be refused by this machine.
+    if !is_short || !has_tried_every_link(basis.estimates) {
+        return None;
+    }
+    let (blocks, of) = measured_blocks(plan, basis.estimates);
+    if blocks == 0 || blocks >= of {
         return None;
     }
     let audits = basis.audits.spent().0;
@@ -111,6 +116,37 @@ pub(super) fn limit_too_short(basis: &Basis<'_>) -> Option<Warning> {
         block_s: block_ns / 1e9,
         smaller: smaller(plan, of, |blocks| blocks as f64 * block_ns <= left_ns),
     })
+}
+
+const fn was_tried(estimates: &CellEstimates) -> bool {
+    estimates.trials > 0 || estimates.void_trials > 0
+}
+
+fn has_tried_every_link(estimates: &[CellEstimates]) -> bool {
+    let links = |of: &mut dyn Iterator<Item = &CellEstimates>| -> BTreeSet<Link> {
+        of.map(|estimates| estimates.cell.link).collect()
+    };
+    links(&mut estimates.iter())
+        == links(&mut estimates.iter().filter(|estimates| was_tried(estimates)))
+}
+
+/// Blocks of which every cell was tried and one has a valid trial, and all blocks but those of which every cell was tried in vain:
+/// what this machine refuses takes no time.
+fn measured_blocks(plan: &Plan, estimates: &[CellEstimates]) -> (usize, usize) {
+    let of_cells: BTreeMap<&Cell, &CellEstimates> =
+        estimates.iter().map(|estimates| (&estimates.cell, estimates)).collect();
+    let (mut measured, mut all) = (0, 0);
+    for (_, cells) in plan.blocks() {
+        let of_block: Vec<&CellEstimates> =
+            cells.iter().filter_map(|cell| of_cells.get(cell).copied()).collect();
+        // Another version may have measured other controls.
+        let is_tried = of_block.iter().all(|it| it.control || was_tried(it))
+            && of_block.iter().any(|it| was_tried(it));
+        let is_valid = of_block.iter().any(|it| it.trials > 0);
+        measured += usize::from(is_tried && is_valid);
+        all += usize::from(!is_tried || is_valid);
+    }
+    (measured, all)
 }
 
 /// The most sizes and threads of a plan whose blocks fit, its sizes first; none where no block does.

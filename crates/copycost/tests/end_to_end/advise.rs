@@ -1,7 +1,8 @@
 //! `copycost advise`: the answer of runs that are there, measuring where there is none, and what a script sees.
 
 use journal::RunDirectory;
-use model::Factor;
+use model::record::{Finish, FinishReason, Record};
+use model::{Cell, Factor, Nanos, Plan};
 use serde_json::Value;
 
 use crate::common::{Ended, Place, only_run};
@@ -17,14 +18,26 @@ fn json(ended: &Ended) -> Value {
 /// A run of the default plan that nobody measured, on a machine made up.
 fn made(place: &Place) -> String {
     let plan = synthetic::without_controls(&[(Factor::Threads, "1")]);
+    made_of(place, &plan, |_| true)
+}
+
+/// The same of another plan, of which only such cells were reached.
+fn made_of(place: &Place, plan: &Plan, is_reached: impl Fn(&Cell) -> bool) -> String {
     let path = place.path("made");
     let (directory, mut journal) = RunDirectory::begin(&path, None).unwrap();
-    directory.write_plan(&plan).unwrap();
+    directory.write_plan(plan).unwrap();
     directory.write_host(&synthetic::host()).unwrap();
-    let records = synthetic::run(&plan, 12, |cell, round| {
+    let records = synthetic::run(plan, 12, |cell, round| {
         synthetic::trial(cell, round).faster(synthetic::noise(1, cell, round, 0.01))
     });
-    records.iter().for_each(|record| journal.append(record).unwrap());
+    let is_kept = |record: &&Record| {
+        let is_cut = matches!(record, Record::Trial(trial) if !is_reached(&trial.cell));
+        !is_cut && !matches!(record, Record::Finish(_))
+    };
+    let end = Record::Finish(Finish { reason: FinishReason::Time, spent_ns: Nanos::s(5) });
+    for record in records.iter().filter(is_kept).chain([&end]) {
+        journal.append(record).unwrap();
+    }
     path.to_str().unwrap().to_owned()
 }
 
@@ -113,6 +126,34 @@ fn why_a_run_does_not_cover_a_question_is_named_with_its_values() {
     place.copycost(&["import", "mine.csv", "--out", "mine", "-q"]).ends_with(0);
     let ended = ask(&["--link", "loopback", "mine"]);
     assert!(ended.output.contains("link loopback: its table does not tell it"), "{ended:#?}");
+}
+
+#[test]
+fn a_size_that_a_run_did_not_reach_is_told_as_that_and_not_as_two_answers() {
+    let place = Place::new();
+    let sizes = [(Factor::Threads, "1"), (Factor::Message, "10000,20000,40000")];
+    let plan = synthetic::without_controls(&sizes);
+    let run = made_of(&place, &plan, |cell| cell.message.bytes().0 == 10_000);
+    let line = ["advise", "--measure", "never", "--size", "20000", "--link", "loopback", &run];
+    let ended = place.copycost(&line).ends_with(4);
+    let text = ended.output.split_whitespace().collect::<Vec<_>>().join(" ");
+    let told = format!("not measured at 20000 B, as the time of {run} was spent before its turn.");
+    assert!(text.contains(&told), "{ended:#?}");
+}
+
+#[test]
+fn too_little_time_is_told_before_and_after_by_the_flag_that_advise_has() {
+    let place = Place::new();
+    let mut line = SHORT.to_vec();
+    *line.last_mut().unwrap() = "1ms";
+    let ended = answered(place.copycost(&line));
+    let cautions: Vec<&str> = ended.error.lines().filter(|it| it.starts_with("! ")).collect();
+    let first = cautions.first().copied().unwrap_or_default();
+    assert!(first.starts_with("! one round takes about "), "{ended:#?}");
+    assert!(first.contains(": --max-time 1 ms will be exceeded"), "{ended:#?}");
+    for flag in ["--turns", "--sizes", "fewer"] {
+        assert!(cautions.iter().all(|it| !it.contains(flag)), "{flag}: {ended:#?}");
+    }
 }
 
 #[test]

@@ -136,6 +136,6 @@ fn a_limit_that_one_round_outlasts_is_said_before_anything_is_measured() {
     let line = ["run", "--steady", "--time", "3s", "--max-time", "2s", "--dry-run"];
     let ended = place.copycost(&line).ends_with(0);
     let output = ended.output.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(output.contains("limit 2s, which will be exceeded: one round takes "), "{ended:?}");
+    assert!(output.contains("; one round, which will exceed the limit of 2s"), "{ended:?}");
     assert!(ended.error.contains("--max-time 2 s will be exceeded"), "{ended:?}");
 }

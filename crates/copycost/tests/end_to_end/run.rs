@@ -381,3 +381,25 @@ fn under_sudo_everything_belongs_to_the_invoking_user() {
         assert_eq!(owner(&path), (12345, 54321), "{}", path.display());
     }
 }
+
+#[test]
+fn a_resume_whose_limit_holds_no_block_says_so_below_what_was_measured_before() {
+    let place = Place::new();
+    place.tiny_run();
+    let resume = |time| {
+        place
+            .copycost(&["run", "--resume", "run", "--rounds", "3", "--max-time", time])
+            .ends_with(0)
+    };
+    let short = resume("1ms");
+    let last = short.error.lines().last().unwrap_or_default();
+    assert!(last.starts_with("! nothing more was measured: --max-time 1 ms holds no block of round 3, which takes about "), "{short:#?}");
+    let (_, enough) = last.rsplit_once("; go on with --max-time ").unwrap();
+    assert!(!short.error.contains("done: "), "{short:#?}");
+    assert!(short.output.contains("2 rounds"), "{short:#?}");
+    // With more than it names, for a crowded machine.
+    let seconds: u32 = enough.trim_end_matches('s').parse().unwrap();
+    let more = resume(&format!("{}s", seconds * 10));
+    assert!(!more.error.contains("nothing more"), "{more:#?}");
+    assert!(more.output.contains("3 rounds"), "{more:#?}");
+}

@@ -3,14 +3,15 @@
 mod price;
 
 use analysis::advice::{
-    BreakEven, Choice, CopiesHere, Differs, Gap, LinkAdvice, Saving, Seen, WhyNot, of_fields,
+    BreakEven, Choice, CopiesHere, Differs, Gap, LinkAdvice, NotReached, Saving, Seen, WhyNot,
+    of_fields,
 };
 use analysis::estimate::Estimate;
 use analysis::findings::Others;
 use analysis::metric::{Better, Metric};
 use analysis::recommendation::Pays;
 use analysis::reference::Caveat;
-use analysis::results::Finding;
+use analysis::results::{Ending, Finding};
 use analysis::summary::Summary;
 use model::{Link, SendPath, Share};
 
@@ -48,6 +49,11 @@ pub(crate) fn answer(on: &LinkAdvice, message_bytes: u64, margin: Share) -> Stri
             format!("undecided, it depends on the setting: {}", each.collect::<Vec<_>>().join("; "))
         }
         Choice::NotCovered { nearest } => match nearest.as_slice() {
+            _ if let Some(ended) = &on.not_reached => format!(
+                "not measured at {}, as {} before its turn",
+                size(message_bytes as f64),
+                ended_before(ended)
+            ),
             [] => "not measured".to_owned(),
             [only] if *only == message_bytes => format!(
                 "measured at {}, without two paths that have a valid trial",
@@ -67,6 +73,17 @@ pub(crate) fn answer(on: &LinkAdvice, message_bytes: u64, margin: Share) -> Stri
         },
     };
     format!("{place}: {text}.")
+}
+
+/// How a run ended that did not reach what was asked of it.
+fn ended_before(NotReached { run, ending }: &NotReached) -> String {
+    match ending {
+        Ending::Time => format!("the time of {run} was spent"),
+        Ending::Interrupted => format!("{run} was interrupted"),
+        Ending::Precise | Ending::Rounds | Ending::Failed | Ending::Unfinished => {
+            format!("{run} ended")
+        }
+    }
 }
 
 /// Whom a link speaks of.
@@ -393,6 +410,14 @@ mod tests {
             let told = format!("no constant for zerocopy / sendmsg: {told}");
             assert_eq!(of_sizes([16_384, 16_384], pays, None), told);
         }
+    }
+
+    #[test]
+    fn why_a_run_did_not_reach_what_was_asked_is_told() {
+        let told = |ending| ended_before(&NotReached { run: "t1".to_owned(), ending });
+        assert_eq!(told(Ending::Time), "the time of t1 was spent");
+        assert_eq!(told(Ending::Interrupted), "t1 was interrupted");
+        assert_eq!(told(Ending::Unfinished), "t1 ended");
     }
 
     #[test]

@@ -141,6 +141,27 @@ fn a_finished_run_ends_at_once_and_more_rounds_are_added_to_it() {
 }
 
 #[test]
+fn a_segment_too_short_for_any_block_tells_what_the_round_takes() {
+    let first = run(&small_plan(Some(2)), &mut Script::good());
+    assert_eq!(first.out_of_time(), None);
+    let mut plan = small_plan(Some(4));
+    plan.measure.max_time = Some(Nanos::ms(500));
+    let again = go_on(&plan, &mut Script::good(), &first.records);
+    assert_eq!((again.reason(), again.trials().len()), (FinishReason::Time, 0));
+    let out = again.out_of_time().unwrap();
+    assert_eq!((out.round, out.blocks, out.left), (3, 0, Nanos::ms(1600)));
+    // That is a limit which does.
+    plan.measure.max_time = Some(out.enough());
+    let enough = go_on(&plan, &mut Script::good(), &first.records);
+    assert_eq!(enough.rounds(), [(3, 4)]);
+    // Of a round that is cut, its rest is told.
+    plan.measure.max_time = Some(Nanos::ms(1000));
+    let part = go_on(&plan, &mut Script::good(), &first.records);
+    let out = part.out_of_time().unwrap();
+    assert_eq!((out.round, out.blocks, out.left, out.foreseen), (3, 1, Nanos::ms(800), None));
+}
+
+#[test]
 fn precision_is_that_of_all_segments_and_the_time_is_that_of_this_one() {
     let mut plan = small_plan(None);
     plan.measure.max_time = Some(Nanos::s(10));

@@ -11,7 +11,7 @@ use journal::{Reader, RunId, Store, Writer};
 use model::audit::CeilingPoint;
 use model::record::{CpuBusy, FinishReason, Outcome, Record, SeriesSettings, Settings, Trial};
 use model::{Audit, Bytes, Cell, Measured, Missing, Nanos, Plan, Preset, SendPath};
-use study::{Bench, Clock, Event, Study, StudyError};
+use study::{Bench, Clock, Event, OutOfTime, Study, StudyError};
 use synthetic::TrialBuilder;
 
 /// What a test answers to an order; the number counts orders from 1.
@@ -267,6 +267,13 @@ impl Ran {
             if let Event::Warning(text) = event { Some(text) } else { None }
         }
         self.events.iter().filter_map(text).collect()
+    }
+
+    /// Where it ended for want of time.
+    pub(crate) fn out_of_time(&self) -> Option<OutOfTime> {
+        self.events
+            .iter()
+            .find_map(|event| if let Event::OutOfTime(out) = event { Some(*out) } else { None })
     }
 
     /// Why cells were refused.

@@ -3,7 +3,7 @@
 use analysis::round_order;
 use model::record::{FinishReason, Record};
 use model::{Cell, Measured, Nanos, SendPath, Share};
-use study::Event;
+use study::{Event, FirstRound};
 
 use crate::script::{ROUND, Script, is, run, small_plan, spread};
 
@@ -67,9 +67,15 @@ fn events_tell_each_trial_and_round_in_order() {
     assert_eq!((ended, marks.as_slice()), (&cell, &[][..]));
     let likely = synthetic::likely(&cell).goodput_gbps;
     assert!((goodput / likely - 1.0).abs() < 1e-3, "{goodput} {likely}");
-    let Event::RoundEnded { round, widest, precise, cells, elapsed, left } = &ran.events[9] else {
+    let Event::RoundEnded { round, widest, precise, cells, elapsed, first, left } = &ran.events[9]
+    else {
         panic!("{:?}", ran.events[9]);
     };
+    // What was foreseen leaves out how long the ends take to start.
+    let foreseen = Nanos::ms(1600);
+    assert_eq!(*first, Some(FirstRound { took: ROUND, foreseen }));
+    let later = |event: &&Event| matches!(event, Event::RoundEnded { round: 2, first: None, .. });
+    assert_eq!(ran.events.iter().filter(later).count(), 1);
     assert_eq!((*round, widest, *precise, *cells), (1, &None, 0, 4));
     assert_eq!((*elapsed, *left), (ROUND, Some(ROUND)));
     assert_eq!(ran.events.last(), Some(&Event::Finished(FinishReason::Rounds)));

@@ -157,6 +157,13 @@ fn on_a_machine_slower_than_foreseen_the_first_round_ends_with_the_time() {
     assert_eq!(reason, FinishReason::Time);
     assert!((1..blocks).contains(&turns.len()), "{turns:?} of {blocks} blocks");
     assert!(spent.0 <= limit.0 * 2, "{spent:?} of {limit:?}, the last block of which was foreseen");
+    // What was foreseen is told beside what is left, which is seen to take longer.
+    let mut bench = Script::good();
+    bench.slow = 6;
+    let out = run(&plan, &mut bench).out_of_time().unwrap();
+    assert_eq!((out.round, out.foreseen), (1, Some(limit)));
+    assert_eq!(out.blocks as usize, turns.len());
+    assert!(out.enough() > limit, "{out:?}");
 }
 
 /// The shapes of the series that a plan with these slices had, first and last.
