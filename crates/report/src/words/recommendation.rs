@@ -529,19 +529,14 @@ mod tests {
         let (zerocopy, send) = ("zerocopy".to_owned(), "send".to_owned());
         let bracket = CrossoverOutcome::Bracket { low: 4096.0, high: 65_536.0 };
         let both = || vec![send.clone(), zerocopy.clone()];
-        let used = |value: &str, against: &str| {
-            let gains = vec![gain(64, 1.5, Finding::More), gain(65_536, 1.2, Finding::More)];
-            let (value, against) = (value.to_owned(), against.to_owned());
-            Advice::Use { value, against, everywhere: true, gains }
-        };
         // The twin that copies was not measured, so that nothing is said of when it pays.
         for (advice, text) in [
             (
-                used("zerocopy", "send"),
+                use_one("zerocopy", "send"),
                 "Use zerocopy (copied anyway): 1.50 × [1.47, 1.53] the goodput of send at 64 B, 1.20 × at 64 KiB.",
             ),
             (
-                used("send", "zerocopy"),
+                use_one("send", "zerocopy"),
                 "Use send: 1.50 × [1.47, 1.53] the goodput of zerocopy (copied anyway) at 64 B, 1.20 × at 64 KiB.",
             ),
             (
@@ -570,16 +565,22 @@ mod tests {
             assert!(!says_copied(&of));
         }
         // What is said of when it pays says it only where it does not pay.
-        let of = recommended(used("zerocopy", "sendmsg"), Pays::Never);
+        let of = recommended(use_one("zerocopy", "sendmsg"), Pays::Never);
         assert!(sentence(&of).ends_with("; it costs more CPU than sendmsg (copied anyway)."));
         assert_eq!(sentence(&of).matches("copied").count(), 1);
-        let of = recommended(used("zerocopy", "sendmsg"), Pays::Always);
+        let of = recommended(use_one("zerocopy", "sendmsg"), Pays::Always);
         assert!(sentence(&of).starts_with("Use zerocopy (copied anyway): "));
+    }
+
+    fn use_one(value: &str, against: &str) -> Advice {
+        let gains = vec![gain(64, 1.5, Finding::More), gain(65_536, 1.2, Finding::More)];
+        let (value, against) = (value.to_owned(), against.to_owned());
+        Advice::Use { value, against, everywhere: true, gains }
     }
 
     #[test]
     fn a_path_to_receive_that_could_map_and_copied_all_is_said_to_copy() {
-        let advice = used("recv-zerocopy", "recv");
+        let advice = use_one("recv-zerocopy", "recv");
         let of = Recommendation {
             factor: Factor::Recv,
             by_reference: Vec::new(),
