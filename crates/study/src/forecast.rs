@@ -167,11 +167,12 @@ fn spoken(time: Nanos) -> String {
     if time.0 == u64::MAX {
         return "over 500 years".to_owned();
     }
-    let tenths = time.0.div_ceil(100_000_000);
+    // To the nearest, as whoever tells what to do about it says it too.
+    let tenths = (time.0.saturating_add(50_000_000) / 100_000_000).max(1);
     if tenths < 100 && !tenths.is_multiple_of(10) {
         return format!("{}.{}s", tenths / 10, tenths % 10);
     }
-    let seconds = time.0.div_ceil(1_000_000_000);
+    let seconds = time.0.saturating_add(500_000_000) / 1_000_000_000;
     match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
         (0, 0, s) => format!("{s}s"),
         (0, m, s) => format!("{m}m{s:02}s"),
@@ -363,9 +364,9 @@ mod tests {
         for (time, text) in [
             (Nanos(1), "0.1s"),
             (Nanos::ms(1360), "1.4s"),
-            (Nanos::ms(1960), "2s"),
+            (Nanos::ms(2040), "2s"),
             (Nanos::ms(9950), "10s"),
-            (Nanos::ms(10_100), "11s"),
+            (Nanos::ms(10_600), "11s"),
             (Nanos::s(59), "59s"),
             (Nanos::s(61), "1m01s"),
             (Nanos::s(7260), "2h01m"),
