@@ -202,9 +202,9 @@ fn an_audit_that_counted_nothing_is_warned_of_with_its_reason() {
 fn a_step_that_was_not_counted_is_warned_of_with_its_paths() {
     let warned = |audits: Vec<Record>| {
         let warnings = summary(audits).warnings;
-        let of = warnings.into_iter().find_map(|it| match it {
-            Warning::AuditedInPart { of } => Some(of),
-            _ => None,
+        let of = warnings.into_iter().find_map(|it| {
+            let Warning::AuditedInPart { of } = it else { return None };
+            Some(of)
         });
         let told = |it: analysis::warnings::StepNotCounted| (it.step, it.paths, it.why);
         of.map(|of| of.into_iter().map(told).collect::<Vec<_>>())
@@ -214,15 +214,13 @@ fn a_step_that_was_not_counted_is_warned_of_with_its_paths() {
     };
     let why = "no breakpoint register is free".to_owned();
     assert_eq!(warned(audited_with(no_register)), Some(vec![(Step::In, vec![], why.clone())]));
-    let of_one_path: Vec<Record> = audited_with(no_register)
-        .into_iter()
-        .map(|record| match record {
-            Record::Audit(audited) if audited.cell.send_path != SendPath::Send => {
-                Record::Audit(Box::new(synthetic::audited(&audited.cell)))
-            }
-            other => other,
-        })
-        .collect();
+    let mut of_one_path = audited_with(no_register);
+    for record in &mut of_one_path {
+        let Record::Audit(audited) = record else { panic!("no audit trial") };
+        if audited.cell.send_path != SendPath::Send {
+            **audited = synthetic::audited(&audited.cell);
+        }
+    }
     let of = vec![(Step::In, vec![SendPath::Send], why)];
     assert_eq!(warned(of_one_path), Some(of));
     // What remains of other counts says so itself; of what was not asked for, or told nothing, other words are said.

@@ -81,7 +81,7 @@ struct Journalled {
     #[serde(skip)]
     is_rounds: bool,
     #[serde(skip)]
-    command: Option<RunCommand>,
+    command: Option<Box<RunCommand>>,
 }
 
 names! {

@@ -27,7 +27,7 @@ pub struct Missing {
     pub is_rounds: bool,
     /// The command that `unlock` writes, where it is one.
     #[serde(skip)]
-    pub command: Option<RunCommand>,
+    pub command: Option<Box<RunCommand>>,
 }
 
 impl Missing {
@@ -69,7 +69,7 @@ impl Missing {
     #[must_use]
     pub fn unlocked_by(self, step: impl Into<Remedy>) -> Self {
         let (unlock, command) = match step.into() {
-            Remedy::Run(command) => (command.to_string(), Some(command)),
+            Remedy::Run(command) => (command.to_string(), Some(Box::new(command))),
             Remedy::Words(words) => (words, None),
         };
         Self { unlock, command, ..self }

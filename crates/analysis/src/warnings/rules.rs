@@ -199,9 +199,10 @@ pub(super) fn audited_in_part(basis: &Basis<'_>) -> Option<Warning> {
     }
     let steps: BTreeSet<Step> = of.iter().map(|it| it.step).collect();
     // That nothing was counted is told of the instrument.
-    let is_nothing = steps.len() == Step::ALL.len() && of.iter().all(|it| it.paths.is_empty());
-    (!of.is_empty() && !(is_nothing && basis.audits.why_not_audited(Audit::CopyAudit).is_some()))
-        .then_some(Warning::AuditedInPart { of })
+    let is_nothing = steps.len() == Step::ALL.len()
+        && of.iter().all(|it| it.paths.is_empty())
+        && basis.audits.why_not_audited(Audit::CopyAudit).is_some();
+    if of.is_empty() || is_nothing { None } else { Some(Warning::AuditedInPart { of }) }
 }
 
 fn more_rounds(basis: &Basis<'_>) -> MoreRounds {

@@ -190,6 +190,12 @@ pub(crate) fn detail(of: &Warning) -> Option<String> {
     match of {
         Warning::NoValidTrial { why, .. } if !why.is_empty() => Some(format!("the reason: {why}")),
         Warning::NoCounters { why } => Some(why.clone()),
+        Warning::AuditedInPart { of } => {
+            let mut whys: Vec<String> =
+                of.iter().map(|it| format!("{}: {}", it.step.words(), it.why)).collect();
+            whys.dedup();
+            Some(whys.join("; "))
+        }
         Warning::Outliers { widest, .. } => {
             let (mean, trimmed) = (widest.ratio.value()?, widest.trimmed.value()?);
             Some(format!(
@@ -296,15 +302,18 @@ fn audited_nothing(of: &[NotAudited]) -> String {
     of.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
-/// `--audits copy-audit did not count all: copied in (send, sendmsg): no breakpoint register is free`.
+/// `--audits copy-audit could not count bytes copied in (send, sendmsg), for a reason that the report gives`.
 fn audited_in_part(of: &[StepNotCounted]) -> String {
-    let one = |StepNotCounted { step, paths, why }: &StepNotCounted| {
+    let one = |StepNotCounted { step, paths, .. }: &StepNotCounted| {
         let paths: Vec<&str> = paths.iter().map(|path| path.name()).collect();
         let of = if paths.is_empty() { String::new() } else { format!(" ({})", paths.join(", ")) };
-        format!("{}{of}: {why}", step.words())
+        format!("bytes {}{of}", step.words())
     };
-    let all: Vec<String> = of.iter().map(one).collect();
-    format!("--audits copy-audit did not count all: {}", all.join("; "))
+    let reasons = if of.len() == 1 { "a reason" } else { "reasons" };
+    format!(
+        "--audits copy-audit could not count {}, for {reasons} that the report gives",
+        listed(&of.iter().map(one).collect::<Vec<_>>())
+    )
 }
 
 fn more_rounds(more: MoreRounds) -> String {
@@ -490,7 +499,7 @@ mod tests {
             (Warning::AuditedInPart { of: vec![
                 StepNotCounted { step: Step::In, paths: vec![SendPath::A1, SendPath::A2], why: "no breakpoint register is free".to_owned() },
                 StepNotCounted { step: Step::Deferred, paths: Vec::new(), why: "no kprobes".to_owned() },
-            ] }, "--audits copy-audit did not count all: copied in (send, sendmsg): no breakpoint register is free; copied at delivery: no kprobes".to_owned()),
+            ] }, "--audits copy-audit could not count bytes copied in (send, sendmsg) and bytes copied at delivery, for reasons that the report gives (copied in: no breakpoint register is free; copied at delivery: no kprobes)".to_owned()),
             (Warning::Preliminary { rounds: 3, more: MoreRounds::Rounds { rounds: 10 } }, "preliminary, 3 whole rounds: trust intervals from 10 rounds on (--resume, --rounds 10, more --max-time)".to_owned()),
             (noise(0.14, true), "differences below 14 % cannot be seen here: more rounds, or a quieter machine".to_owned()),
             (at_line_rate, "equal cells are not shown to be equal here (CPU 1.02 × [1.01, 1.03], ±1 %): distrust differences of that order, and look for what else runs".to_owned()),
