@@ -247,6 +247,9 @@ pub struct Change {
     pub finding: Finding,
     #[serde(skip)]
     shift: Shift,
+    /// Of a cell that is told beside all others, the shift of what it is itself.
+    #[serde(skip)]
+    as_it_is: Option<Shift>,
 }
 
 impl Change {

@@ -248,6 +248,37 @@ fn a_slower_machine_is_undecided_of_one_run_a_side_and_shown_of_three() {
 }
 
 #[test]
+fn what_all_cells_lost_and_what_a_cell_lost_beside_them_counts_together() {
+    let plan = plan();
+    // 4 % everywhere, and as much again of one cell: alone neither is more than 6 %.
+    let is_slow = |cell: &Cell| {
+        let is_one = cell.send_path == SendPath::Zerocopy && cell.threads.get() == 1;
+        is_one && cell.message.bytes().0 == 65_536
+    };
+    let speed = move |cell: &Cell| if is_slow(cell) { 0.92 } else { 0.96 };
+    let quiet = Noise { trial: 0.002, ..QUIET };
+    let side = |first: u64, runs: u64, slow: bool| -> Vec<MeasuredRun> {
+        let speed = move |cell: &Cell| if slow { speed(cell) } else { 1.0 };
+        (first..first + runs).map(|seed| run(&plan, seed, quiet, ROUNDS, speed)).collect()
+    };
+    let one = compare(&side(10, 1, false), &[side(20, 1, true)]);
+    let seen = unseen(&one, 0.06);
+    assert_eq!(seen.cells, 1, "{seen:?}");
+    assert!(seen.all.is_none() && seen.widest.as_ref().unwrap().share > 0.07, "{seen:?}");
+    assert_eq!(verdict(&one, 0.12), Verdict::Excluded);
+    // Several runs a side show it.
+    let three = compare(&side(10, 3, false), &[side(20, 3, true)]);
+    let Verdict::Worse(worse) = verdict(&three, 0.06) else {
+        panic!("{:?}", verdict(&three, 0.06))
+    };
+    let is_it = |it: &Worse<'_>| {
+        matches!(it, Worse::Cell(change)
+        if matches!(&change.subject, Subject::Level { cell } if is_slow(cell)))
+    };
+    assert!(!worse.is_empty() && worse.iter().any(is_it), "{worse:?}");
+}
+
+#[test]
 fn a_cell_of_too_few_rounds_is_not_taken_for_one_that_did_not_change() {
     let plan = plan();
     let lacking = |block: &Cell| block.message.bytes().0 == 64 && block.threads.get() == 1;

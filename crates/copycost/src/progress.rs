@@ -206,7 +206,7 @@ impl Progress {
         let spent = "the time is spent";
         match (self.out_of_time.and_then(|out| out.foreseen), &self.slow) {
             (Some(foreseen), _) => format!(
-                "{spent} before the first round is whole: it is slower than foreseen (about {})",
+                "{spent} before the first round is whole, of which about {} was foreseen",
                 about(foreseen)
             ),
             (None, Some(slow)) if was_drawn => {
@@ -353,7 +353,7 @@ mod tests {
         progress.show(&Event::OutOfTime(OutOfTime { round, blocks, elapsed, left, foreseen }));
         assert_eq!(
             progress.spent(false),
-            "the time is spent before the first round is whole: it is slower than foreseen (about 8 s)"
+            "the time is spent before the first round is whole, of which about 8 s was foreseen"
         );
     }
 

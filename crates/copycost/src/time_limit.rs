@@ -119,7 +119,7 @@ impl TimeLimit {
     /// Of a segment that measured no block: why, and what to give.
     pub(crate) fn nothing_measured(self, plan: &Plan, out: &OutOfTime) -> String {
         format!(
-            "nothing more was measured: {} holds no block of round {}, which takes about {} more; go on with {}",
+            "no further block was measured: {} holds none of round {}, which takes about {} more; go on with {}",
             self.given(plan),
             out.round,
             about(out.left),
@@ -179,7 +179,7 @@ mod tests {
         };
         assert_eq!(
             TimeLimit::of_run(true).nothing_measured(&plan(Nanos::s(1)), &out),
-            "nothing more was measured: --max-time 1 s holds no block of round 3, which takes about 7.9 s more; go on with --max-time 10s"
+            "no further block was measured: --max-time 1 s holds none of round 3, which takes about 7.9 s more; go on with --max-time 10s"
         );
         // Of a limit that is shared the whole is what to give.
         let shared = TimeLimit::of_command("--max-time", Some(Nanos::s(4)));

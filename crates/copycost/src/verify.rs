@@ -363,7 +363,7 @@ fn table(verified: &[Verified]) -> String {
             of.1.name(),
             counted(cells, "cell", "cells"),
             size(Bytes(bytes)),
-            if maps(of.1) { how_taken(mapped, bytes) } else { String::new() },
+            if bytes > 0 && maps(of.1) { how_taken(mapped, bytes) } else { String::new() },
         );
     }
     for verified in verified {
@@ -415,7 +415,7 @@ fn json(verified: &[Verified], asked: usize) -> String {
                 "messages": verified.messages,
                 "fault": verified.fault,
             });
-            if maps(verified.cell.receive_path) {
+            if verified.checked_bytes > 0 && maps(verified.cell.receive_path) {
                 told["mapped_bytes"] = verified.mapped_bytes.into();
             }
             told
@@ -445,6 +445,10 @@ mod tests {
         assert!(told.contains("3 MiB compared, all of it copied "), "{told}");
         let told = of(mapping, 1);
         assert!(told.contains("3 MiB compared, below 1 % of it mapped "), "{told}");
+        let cell = Cell { receive_path: mapping, ..Cell::default() };
+        let failed = Verified { checked_bytes: 0, fault: Some("lost".to_owned()), ..sound(cell) };
+        assert!(table(&[failed.clone()]).contains("0 B compared  1 faulty"));
+        assert!(!json(&[failed], 1).contains("mapped_bytes"));
         let told = of(ReceivePath::Recv, 0);
         assert!(told.contains("3 MiB compared  nothing lost"), "{told}");
     }

@@ -195,8 +195,8 @@ impl<'a> Stratum<'a> {
             // What rounds do not tell of cells beside each other, they do not tell of a cell alone.
             let itself = itself.scattered(change.shift.error.powi(2) - known.powi(2));
             let itself = itself.known_as(change.shift.freedom);
-            change.itself =
-                Some(if self.tells_cells_apart() { itself.ratio() } else { change.ratio });
+            change.as_it_is = self.tells_cells_apart().then_some(itself);
+            change.itself = Some(change.as_it_is.unwrap_or(change.shift).ratio());
         }
         changes
     }
@@ -343,6 +343,7 @@ impl<'a> Stratum<'a> {
             after: other.exp(),
             ratio: shift.ratio(),
             itself: None,
+            as_it_is: None,
             p: shift.p(),
             p_holm: 1.0,
             finding: Finding::Undecided,

@@ -60,14 +60,14 @@ impl<'a, T> Reach<'a, T> {
 pub enum Worse<'a> {
     /// All cells together; said of two runs or more a side alone, as one run does not tell the machine's state from a change.
     All(&'a Overall),
-    /// A cell, beyond what all have in common.
+    /// A cell: of several runs a side as it is, of one beyond what all have in common.
     Cell(&'a Change),
     /// A value of a factor against every other one, over all blocks or within one.
     Value(Box<Attributed>),
 }
 
 /// What may be said of this share. That something is worse is corrected over all tests ([`worse`]); that nothing is needs none: it is said
-/// only where each cell's own 95 % interval leaves that much out, so that it is wrong as seldom as the one interval that hides it
+/// only where each cell's 95 % intervals, as it is and beside all, leave that much out, so that it is wrong as seldom as the one interval that hides it
 /// (R. L. Berger, Technometrics 24, 1982). Of one run a side all cells together are asked too: that they may be slower is then undecided,
 /// as it may be the machine's state.
 pub fn verdict(changes: &Changes, share: f64) -> Verdict<'_> {
@@ -88,22 +88,30 @@ fn unseen(changes: &Changes, share: f64) -> Option<Unseen<'_>> {
         is_of_rounds: changes.comparisons.iter().any(|it| it.unit == Unit::Rounds),
     };
     for comparison in &changes.comparisons {
+        let mut of_all = Vec::new();
+        for overall in &comparison.overall {
+            let Some(shift) = overall.shift else { continue };
+            if let Some(reach) = reach(&shift, share, overall.metric.better()) {
+                of_all.push((overall.metric, overall.link));
+                unseen.all = Some(Reach { of: overall, share: reach }.farther(unseen.all));
+            }
+        }
         let lacking: Vec<&Cell> = comparison.too_few_rounds.iter().map(|cell| &cell.0).collect();
         let mut cells = lacking.clone();
         for (cell, change) in levels(comparison) {
             let better = change.metric.better();
-            let Some(reach) = reach(&change.shift, share, better) else { continue };
+            // What all cells share and what a cell adds may each be less than is allowed, and both together more. Where what they share
+            // is not, that is told of all cells.
+            let is_told = of_all.contains(&(change.metric, change.link));
+            let itself = change.as_it_is.filter(|_| !is_told);
+            let shifts = [Some(change.shift), itself].into_iter().flatten();
+            let reaches = shifts.filter_map(|shift| reach(&shift, share, better));
+            let Some(reach) = reaches.max_by(f64::total_cmp) else { continue };
             unseen.widest = Some(Reach { of: change, share: reach }.farther(unseen.widest));
             cells.push(cell);
         }
         cells.sort_unstable();
         cells.dedup();
-        for overall in &comparison.overall {
-            let Some(shift) = overall.shift else { continue };
-            if let Some(reach) = reach(&shift, share, overall.metric.better()) {
-                unseen.all = Some(Reach { of: overall, share: reach }.farther(unseen.all));
-            }
-        }
         let count = |cells: &[&Cell]| u32::try_from(cells.len()).unwrap_or(u32::MAX);
         unseen.cells += count(&cells);
         unseen.too_few_rounds += count(&lacking);
@@ -143,7 +151,10 @@ pub fn worse(changes: &Changes, share: f64) -> Vec<Worse<'_>> {
             }
         }
         family.extend(levels(comparison).map(|(_, change)| {
-            (change.shift.p_not_worse(share, change.metric.better()), Worse::Cell(change))
+            // Several runs a side tell a cell's own change from the machine's state; of one, only what a cell has beside all is known.
+            let as_it_is = change.as_it_is.filter(|_| comparison.unit == Unit::Runs);
+            let shift = as_it_is.unwrap_or(change.shift);
+            (shift.p_not_worse(share, change.metric.better()), Worse::Cell(change))
         }));
         tests += comparison.changes.len();
         for (attributed, contrasts) in with_contrasts(&comparison.changes) {

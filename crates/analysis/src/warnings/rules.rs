@@ -101,13 +101,13 @@ pub(super) fn limit_too_short(basis: &Basis<'_>) -> Option<Warning> {
     if !is_short || !has_tried_every_link(basis.estimates) {
         return None;
     }
-    let (blocks, of) = measured_blocks(plan, basis.estimates);
+    let Blocks { measured: blocks, of, as_blocks } = measured_blocks(plan, basis.estimates);
     if blocks == 0 || blocks >= of {
         return None;
     }
     let audits = basis.audits.spent().0;
     let in_blocks = basis.run.spent_ns.value()?.saturating_sub(audits) as f64;
-    let block_ns = in_blocks / blocks as f64;
+    let block_ns = in_blocks / as_blocks;
     let left_ns = limit.0.saturating_sub(audits) as f64;
     Some(Warning::LimitTooShort {
         limit_s: limit.as_secs_f64(),
@@ -130,12 +130,21 @@ fn has_tried_every_link(estimates: &[CellEstimates]) -> bool {
         == links(&mut estimates.iter().filter(|estimates| was_tried(estimates)))
 }
 
-/// Blocks of which every cell was tried and one has a valid trial, and all blocks but those of which every cell was tried in vain:
-/// what this machine refuses takes no time.
-fn measured_blocks(plan: &Plan, estimates: &[CellEstimates]) -> (usize, usize) {
+/// How far a round came.
+#[derive(Default)]
+struct Blocks {
+    /// Blocks of which every cell was tried and one has a valid trial.
+    measured: usize,
+    /// All blocks but those of which every cell was tried in vain: what this machine refuses takes no time.
+    of: usize,
+    /// Those that were measured, and of others the share of their cells that was.
+    as_blocks: f64,
+}
+
+fn measured_blocks(plan: &Plan, estimates: &[CellEstimates]) -> Blocks {
     let of_cells: BTreeMap<&Cell, &CellEstimates> =
         estimates.iter().map(|estimates| (&estimates.cell, estimates)).collect();
-    let (mut measured, mut all) = (0, 0);
+    let mut all = Blocks::default();
     for (_, cells) in plan.blocks() {
         let of_block: Vec<&CellEstimates> =
             cells.iter().filter_map(|cell| of_cells.get(cell).copied()).collect();
@@ -143,10 +152,16 @@ fn measured_blocks(plan: &Plan, estimates: &[CellEstimates]) -> (usize, usize) {
         let is_tried = of_block.iter().all(|it| it.control || was_tried(it))
             && of_block.iter().any(|it| was_tried(it));
         let is_valid = of_block.iter().any(|it| it.trials > 0);
-        measured += usize::from(is_tried && is_valid);
-        all += usize::from(!is_tried || is_valid);
+        let valid = of_block.iter().filter(|it| it.trials > 0).count();
+        all.measured += usize::from(is_tried && is_valid);
+        all.of += usize::from(!is_tried || is_valid);
+        all.as_blocks += match (is_tried, is_valid) {
+            (true, true) => 1.0,
+            (true, false) => 0.0,
+            (false, _) => valid as f64 / of_block.len().max(1) as f64,
+        };
     }
-    (measured, all)
+    all
 }
 
 /// The most sizes and threads of a plan whose blocks fit, its sizes first; none where no block does.

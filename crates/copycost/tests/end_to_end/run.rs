@@ -393,7 +393,7 @@ fn a_resume_whose_limit_holds_no_block_says_so_below_what_was_measured_before() 
     };
     let short = resume("1ms");
     let last = short.error.lines().last().unwrap_or_default();
-    assert!(last.starts_with("! nothing more was measured: --max-time 1 ms holds no block of round 3, which takes about "), "{short:#?}");
+    assert!(last.starts_with("! no further block was measured: --max-time 1 ms holds none of round 3, which takes about "), "{short:#?}");
     let (_, enough) = last.rsplit_once("; go on with --max-time ").unwrap();
     assert!(!short.error.contains("done: "), "{short:#?}");
     assert!(short.output.contains("2 rounds"), "{short:#?}");

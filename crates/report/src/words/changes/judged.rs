@@ -13,7 +13,7 @@ pub fn judged(verdict: &Verdict<'_>, allowed: Share, changes: &Changes) -> Strin
         Verdict::Worse(worse) => got_worse(worse, allowed),
         Verdict::Undecided(unseen) => neither(unseen, allowed, changes),
         Verdict::Excluded => {
-            format!("nothing got worse by more than {}", percent(allowed.0))
+            format!("nothing that was compared got worse by more than {}", percent(allowed.0))
         }
     }
 }
@@ -27,10 +27,10 @@ fn neither(unseen: &Unseen<'_>, allowed: Share, changes: &Changes) -> String {
     let mut told: Vec<String> = Vec::new();
     let lacking = match (unseen.too_few_rounds, unseen.cells) {
         (0, _) => None,
-        (1, 1) => Some("it has too few valid rounds".to_owned()),
-        (n, of) if n == of => Some("they have too few valid rounds".to_owned()),
-        (1, _) => Some("1 of them has too few valid rounds".to_owned()),
-        (n, _) => Some(format!("{n} of them have too few valid rounds")),
+        (1, 1) => Some("it has no figure, or too few valid rounds".to_owned()),
+        (n, of) if n == of => Some("they have no figure, or too few valid rounds".to_owned()),
+        (1, _) => Some("1 of them has no figure, or too few valid rounds".to_owned()),
+        (n, _) => Some(format!("{n} of them have no figure, or too few valid rounds")),
     };
     if unseen.cells > 0 {
         let widest = unseen.widest.as_ref().map(|widest| {
