@@ -74,7 +74,7 @@ pub fn answers(evidence: &Evidence<'_>, whole: &Evidence<'_>) -> Vec<Answer> {
         } else if main_link(whole).is_none() {
             Found::lacking(
                 no_main_link(whole),
-                Missing::plan(RunCommand::default().over(&[Link::Loopback, Link::Sink])),
+                Missing::plan(RunCommand::default().over(&Link::TELLING)),
             )
         } else {
             answer(evidence)

@@ -228,7 +228,7 @@ fn without_main_link(whole: &Evidence<'_>) -> Ruling {
     not_measured(
         no_main_link(whole),
         Missing::of_itself("the same on a link with a receiver")
-            .unlocked_by(RunCommand::default().over(&[Link::Loopback, Link::Sink])),
+            .unlocked_by(RunCommand::default().over(&Link::TELLING)),
     )
 }
 

@@ -244,8 +244,9 @@ pub(crate) fn lacking(reasons: &[Reason]) -> Option<(Step, &NotCounted)> {
 
 /// Of a run between two hosts: an audit counts in the kernel of the host that runs it, and no run has those of both.
 pub(crate) fn both_audits() -> Missing {
-    Missing::of_itself("a copy audit of both ends of one run")
-        .unlocked_by(RunCommand::new("--audits copy-audit").over(&[Link::Veth]).saying(", as root"))
+    Missing::of_itself("a copy audit of both ends of one run").unlocked_by(
+        RunCommand::new("--audits copy-audit").over(&[Link::LIKE_TWO_HOSTS]).saying(", as root"),
+    )
 }
 
 /// One figure of an audit trial, or why there is none.

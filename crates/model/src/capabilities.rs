@@ -307,6 +307,10 @@ pub struct LinkCapabilities {
 impl Link {
     /// The link that the paper measured.
     pub const PAPER: Self = Self::Loopback;
+    /// Those that tell most on one machine: one with a receiver, and one on which what goes by reference is not copied.
+    pub const TELLING: [Self; 2] = [Self::Loopback, Self::Sink];
+    /// The one with both ends under this kernel that goes through devices, as between two hosts.
+    pub const LIKE_TWO_HOSTS: Self = Self::Veth;
 
     /// What may be known of it.
     pub const fn capabilities(self) -> LinkCapabilities {

@@ -28,7 +28,7 @@ const LIKE_PACKETS: f64 = 0.8;
 /// A cause must explain at least this part of what zerocopy costs more.
 const MOST_OF_IT: f64 = 0.5;
 fn plan() -> RunCommand {
-    RunCommand::new("--send sendmsg,zerocopy --fields 1,8 --nodelay off,on --sizes 64,512 --threads 1 --audits profile").over(&[Link::Loopback, Link::Sink]).saying(", as root")
+    RunCommand::new("--send sendmsg,zerocopy --fields 1,8 --nodelay off,on --sizes 64,512 --threads 1 --audits profile").over(&Link::TELLING).saying(", as root")
 }
 
 /// Zerocopy against sendmsg at the smallest size of a link.
@@ -210,7 +210,7 @@ fn without_the_copy(
     };
     if !into_sink && (off.is_empty() || !off.iter().all(|c| c.is_above(1.0))) {
         let shown = if off.is_empty() { Shown::NotMeasured } else { Shown::Unclear };
-        return ruling.then(intervention, shown, [seen]).lacks(Missing::plan(RunCommand::default().over(&[Link::Loopback, Link::Sink]).saying(", or --so-zerocopy on,off --sizes 64,512: a link on which zero-copy copies nothing, or the option as an intervention")));
+        return ruling.then(intervention, shown, [seen]).lacks(Missing::plan(RunCommand::default().over(&Link::TELLING).saying(", or --so-zerocopy on,off --sizes 64,512: a link on which zero-copy copies nothing, or the option as an intervention")));
     }
     // With packets alike and nothing copied, all that zerocopy costs more is of pages and notifications, system calls and
     // waiting for them included, which the profile has under other names.
@@ -239,7 +239,7 @@ fn packets_alike(smallest: &Smallest) -> Missing {
         );
     }
     Missing::plan(
-        RunCommand::new("--send sendmsg,zerocopy --fields 1 --nodelay on --sizes 64,512 --threads 1 --audits profile").over(&[Link::Loopback, Link::Sink]).saying(", as root: each message is a packet of its own on both paths"),
+        RunCommand::new("--send sendmsg,zerocopy --fields 1 --nodelay on --sizes 64,512 --threads 1 --audits profile").over(&Link::TELLING).saying(", as root: each message is a packet of its own on both paths"),
     )
 }
 

@@ -32,7 +32,7 @@ pub(super) fn ceiling(evidence: &Evidence<'_>) -> Law {
         return undecidable(
             CEILING,
             [LawReason::NoRecord],
-            Missing::plan(RunCommand::default().over(&[Link::Loopback])),
+            Missing::plan(RunCommand::default().over(&[Link::PAPER])),
         );
     };
     let broken: Vec<Breach> = of_cells.iter().filter_map(|shares| breach(shares)).collect();
