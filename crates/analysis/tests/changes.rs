@@ -279,6 +279,30 @@ fn what_all_cells_lost_and_what_a_cell_lost_beside_them_counts_together() {
 }
 
 #[test]
+fn what_may_be_the_machines_state_is_not_called_a_change_of_a_cell() {
+    let lists = [(Factor::Message, "64"), (Factor::Threads, "1"), (Factor::Send, "sendmsg")];
+    let one_cell = synthetic::without_controls(&lists);
+    let side = |plan: &Plan, first: u64, runs: u64, speed: fn(&Cell) -> f64| -> Vec<MeasuredRun> {
+        (first..first + runs).map(|seed| run(plan, seed, QUIET, ROUNDS, speed)).collect()
+    };
+    // Half as fast, but nothing is there that would tell the cell from the machine.
+    let one = compare(&side(&one_cell, 10, 1, same), &[side(&one_cell, 20, 1, |_| 0.5)]);
+    assert_eq!(unseen(&one, 0.05).cells, 1);
+    let three = compare(&side(&one_cell, 10, 3, same), &[side(&one_cell, 20, 3, |_| 0.5)]);
+    assert!(matches!(verdict(&three, 0.05), Verdict::Worse(_)));
+    // Slower beside all others, which are faster than they were, and as fast as before itself.
+    let speed = |cell: &Cell| if cell.send_path == SendPath::Zerocopy { 1.0 } else { 1.25 };
+    let plan = synthetic::without_controls(&[
+        (Factor::Message, "64,512,4096,65536"),
+        (Factor::Threads, "1"),
+        (Factor::Send, "sendmsg,zerocopy"),
+    ]);
+    let beside = compare(&side(&plan, 10, 1, same), &[side(&plan, 20, 1, speed)]);
+    let cells = worse(&beside, 0.05);
+    assert!(!cells.iter().any(|it| matches!(it, Worse::Cell(_))), "{cells:?}");
+}
+
+#[test]
 fn a_cell_of_too_few_rounds_is_not_taken_for_one_that_did_not_change() {
     let plan = plan();
     let lacking = |block: &Cell| block.message.bytes().0 == 64 && block.threads.get() == 1;

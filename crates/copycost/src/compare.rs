@@ -143,6 +143,6 @@ fn share(text: &str) -> Result<Share, Stop> {
     if share.0 < 1.0 {
         Ok(share)
     } else {
-        Err(wrong(format!("{share} is too much: nothing can lose that; write 5%")))
+        Err(wrong(format!("{share} is too much: no goodput can lose that; write 5%")))
     }
 }

@@ -60,7 +60,7 @@ impl<'a, T> Reach<'a, T> {
 pub enum Worse<'a> {
     /// All cells together; said of two runs or more a side alone, as one run does not tell the machine's state from a change.
     All(&'a Overall),
-    /// A cell: of several runs a side as it is, of one beyond what all have in common.
+    /// A cell: of several runs a side as it is, of one also beyond what all have in common.
     Cell(&'a Change),
     /// A value of a factor against every other one, over all blocks or within one.
     Value(Box<Attributed>),
@@ -151,10 +151,15 @@ pub fn worse(changes: &Changes, share: f64) -> Vec<Worse<'_>> {
             }
         }
         family.extend(levels(comparison).map(|(_, change)| {
-            // Several runs a side tell a cell's own change from the machine's state; of one, only what a cell has beside all is known.
-            let as_it_is = change.as_it_is.filter(|_| comparison.unit == Unit::Runs);
-            let shift = as_it_is.unwrap_or(change.shift);
-            (shift.p_not_worse(share, change.metric.better()), Worse::Cell(change))
+            let of = |shift: &Shift| shift.p_not_worse(share, change.metric.better());
+            let p = match (comparison.unit, &change.as_it_is) {
+                (Unit::Runs, as_it_is) => of(as_it_is.as_ref().unwrap_or(&change.shift)),
+                // One run a side does not tell a change from the machine's state, which a cell shares with all others: it must be worse
+                // beside them, and as it is. One that has no others beside it may owe all of it to the machine.
+                (Unit::Rounds, Some(as_it_is)) => of(&change.shift).max(of(as_it_is)),
+                (Unit::Rounds, None) => 1.0,
+            };
+            (p, Worse::Cell(change))
         }));
         tests += comparison.changes.len();
         for (attributed, contrasts) in with_contrasts(&comparison.changes) {

@@ -20,6 +20,15 @@ pub(crate) use price::{microseconds, price};
 use super::laws::unforeseen;
 use crate::spelling::{counted, listed, percent, ratio, reduction, short, size, stretch};
 
+/// That intervals do not tell; of one that leaves out 1 by itself, why that is not enough.
+fn do_not_tell(of: Option<&Estimate>) -> String {
+    let leaves_out_1 = of.is_some_and(|of| {
+        of.low.is_some_and(|low| low > 1.0) || of.high.is_some_and(|high| high < 1.0)
+    });
+    let corrected = if leaves_out_1 { " once they are corrected for their number" } else { "" };
+    format!("the intervals do not tell{corrected}")
+}
+
 /// What to use on one link, against what, by how much.
 pub(crate) fn answer(on: &LinkAdvice, message_bytes: u64, margin: Share) -> String {
     let place = place(on.link);
@@ -35,12 +44,12 @@ pub(crate) fn answer(on: &LinkAdvice, message_bytes: u64, margin: Share) -> Stri
             ),
             [] => "no path is known".to_owned(),
         },
-        Choice::Open { paths, ratio: of } => {
-            let of = match (paths.as_slice(), of) {
+        Choice::Open { paths, ratio: of_pair } => {
+            let of = match (paths.as_slice(), of_pair) {
                 ([first, second, ..], Some(of)) => format!(" ({first} / {second} {})", ratio(of)),
                 _ => String::new(),
             };
-            format!("undecided between {}: the intervals do not tell{of}", names(paths))
+            format!("undecided between {}: {}{of}", names(paths), do_not_tell(of_pair.as_ref()))
         }
         Choice::BySetting { paths } => {
             let each = paths.iter().map(|(setting, path)| {
@@ -362,6 +371,23 @@ mod tests {
     use analysis::delivery::Unforeseen;
 
     use super::*;
+
+    #[test]
+    fn an_interval_that_leaves_out_1_by_itself_says_why_it_does_not_tell() {
+        let of = |low: f64, high: f64| {
+            do_not_tell(Some(&Estimate {
+                mean: (low + high) / 2.0,
+                low: Some(low),
+                high: Some(high),
+                trials: 9,
+            }))
+        };
+        let corrected = "the intervals do not tell once they are corrected for their number";
+        assert_eq!(of(1.28, 3.41), corrected);
+        assert_eq!(of(0.5, 0.9), corrected);
+        assert_eq!(of(0.9, 1.2), "the intervals do not tell");
+        assert_eq!(do_not_tell(None), "the intervals do not tell");
+    }
 
     #[test]
     fn a_constant_can_be_pasted_and_where_there_is_none_the_reason_stands() {
