@@ -237,6 +237,8 @@ fn pin(cpus: &[u32], worker: usize) -> Result<(), Broken> {
 
 /// How long workers may take to get ready: arenas are written once, and large ones take a while.
 const GETTING_READY: Duration = Duration::from_secs(60);
+/// How long receivers go on after their peers before they are told of an end that they may have missed.
+const END_LOOK_NS: u64 = 20_000_000;
 /// How long woken workers may take to leave.
 const LEAVING: Duration = Duration::from_secs(3);
 
@@ -385,8 +387,10 @@ impl<T: Tally> Crew<T> {
         done: &mut [Option<Done<T>>],
     ) -> Result<(), Broken> {
         while done.iter().any(Option::is_none) {
-            match self.note_until(until_ns, is_over)? {
+            let look_ns = until_ns.min(clock::monotonic_ns() + END_LOOK_NS);
+            match self.note_until(look_ns, is_over)? {
                 Some((worker, note)) => self.keep(worker, note, window_end_ns, done)?,
+                None if look_ns < until_ns => self.tell_ends(),
                 None => return Err(self.not_drained(patience)),
             }
         }

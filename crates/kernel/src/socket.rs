@@ -66,6 +66,8 @@ impl ReceiveFlags {
     pub const NONE: Self = Self(0);
     /// `MSG_DONTWAIT`: EAGAIN instead of blocking.
     pub const DONT_WAIT: Self = Self(libc::MSG_DONTWAIT);
+    /// `MSG_PEEK`: what is taken stays.
+    pub const PEEK: Self = Self(libc::MSG_PEEK);
 
     /// Both.
     #[must_use]

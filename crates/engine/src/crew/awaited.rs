@@ -191,6 +191,26 @@ impl<T: Tally> Crew<T> {
         }
     }
 
+    /// Has a multishot receive see the end of a stream without TCP. One that came together with the last bytes is lost to it: Linux 6.18
+    /// waits for the next event where the socket says that nothing is left to be read (`io_recv_finish`, io_uring/net.c), and a Unix socket
+    /// does not count its end (`unix_stream_read_generic`, net/unix/af_unix.c), as TCP does (`tcp_inq_hint`). Ending our own direction
+    /// is such an event, and takes nothing away: it is asked for only where nothing is left and the peer has ended its own.
+    pub(super) fn tell_ends(&self) {
+        let cell = &self.prepare.cell;
+        let may_miss = cell.receive_path.capabilities().picks_buffer && !cell.link.speaks_tcp();
+        if self.prepare.role == Role::Send || !may_miss {
+            return;
+        }
+        for flow in &self.flows {
+            // Nothing at all comes only of a stream that has ended and is empty.
+            let look = ReceiveFlags::DONT_WAIT.and(ReceiveFlags::PEEK);
+            if flow.receive(&mut [0], look) == Ok(0) {
+                // One that has ended altogether meanwhile needs no telling.
+                let _ = flow.shutdown(std::net::Shutdown::Read);
+            }
+        }
+    }
+
     /// The drain's deadline came first.
     pub(super) fn not_drained(&self, patience: Nanos) -> Broken {
         let awaited = self.awaited();
