@@ -447,7 +447,7 @@ mod tests {
         assert!(told.contains("3 MiB compared, below 1 % of it mapped "), "{told}");
         let cell = Cell { receive_path: mapping, ..Cell::default() };
         let failed = Verified { checked_bytes: 0, fault: Some("lost".to_owned()), ..sound(cell) };
-        assert!(table(&[failed.clone()]).contains("0 B compared  1 faulty"));
+        assert!(table(std::slice::from_ref(&failed)).contains("0 B compared  1 faulty"));
         assert!(!json(&[failed], 1).contains("mapped_bytes"));
         let told = of(ReceivePath::Recv, 0);
         assert!(told.contains("3 MiB compared  nothing lost"), "{told}");
