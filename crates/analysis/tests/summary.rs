@@ -113,9 +113,9 @@ fn a_receive_path_that_maps_little_of_what_it_could_is_warned_of() {
     let is_it = |warning: &Warning| matches!(warning, Warning::LittleMapped { .. });
     assert!(!warnings(None).iter().any(is_it), "three quarters are mapped");
     let all = warnings(Some(0));
-    let of = all.iter().find_map(|warning| match warning {
-        Warning::LittleMapped { least, most, cells, of } => Some((*least, *most, *cells, *of)),
-        _ => None,
+    let of = all.iter().find_map(|warning| {
+        let Warning::LittleMapped { least, most, cells, of } = warning else { return None };
+        Some((*least, *most, *cells, *of))
     });
     let (least, most, cells, of) = of.unwrap();
     assert_eq!((least, most), (0.0, 0.0));
