@@ -1,8 +1,9 @@
 //! Each path's loop against a bare C loop of the same calls (`loops.c`, `receives.c`): `cargo bench -p copycost-engine --bench
-//! bare_loops [PAIRS [BYTES...] [PATH...]]`. It compiles the C with `cc` (or `$CC`).
+//! bare_loops [PAIRS [BYTES...] [PATH...] [untimed]]`. It compiles the C with `cc` (or `$CC`).
 //!
 //! Send paths: the pump with messages of 64 B (or BYTES) in 8 fields (`hybrid`: a header of 24 B that is copied, and a body of BYTES by
-//! reference), on loopback, and the C program with the same messages: CPU time of the sending thread a message. Receive paths: CPU time
+//! reference), on loopback, and the C program with the same messages: CPU time of the sending thread a message. The pump times the
+//! release of some messages as in a trial, which the C does not; `untimed` leaves that out. Receive paths: CPU time
 //! of the receiving thread per KiB. Both on fresh connections in turn, pinned alike, in windows of 120 ms; the median of the paired
 //! ratios is the figure, with the 95 % interval of a median from the order of the ratios.
 #![allow(
@@ -35,6 +36,9 @@ struct Loop {
     supported: fn() -> Result<(), String>,
     pumped: fn(&Message, u32, usize, Option<u32>) -> (u64, u64),
 }
+
+/// The word that leaves the timing of releases out.
+const UNTIMED: &str = "untimed";
 
 /// `hybrid`: the header, and the length below which a field is copied.
 const HEADER: usize = 24;
@@ -77,8 +81,12 @@ fn main() {
     let words: Vec<String> =
         std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     let pairs: usize = words.first().and_then(|word| word.parse().ok()).unwrap_or(40);
-    let (sizes, asked): (Vec<&String>, Vec<&String>) =
-        words.iter().skip(1).partition(|word| word.parse::<u64>().is_ok());
+    let is_timed = !words.iter().any(|word| word == UNTIMED);
+    let (sizes, asked): (Vec<&String>, Vec<&String>) = words
+        .iter()
+        .skip(1)
+        .filter(|word| *word != UNTIMED)
+        .partition(|word| word.parse::<u64>().is_ok());
     let sizes: Vec<&str> = if sizes.is_empty() {
         vec!["64"]
     } else {
@@ -100,7 +108,7 @@ fn main() {
             let cell: model::Cell = shape.parse().unwrap();
             let message = Message::of(&cell.in_its_shape(), 4096).unwrap();
             match (one.supported)() {
-                Ok(()) => compare_sending(one, &message, &loops, pairs),
+                Ok(()) => compare_sending(one, &message, &loops, pairs, is_timed),
                 Err(why) => println!("{}: skipped: {why}", one.path.name()),
             }
         }
@@ -127,15 +135,12 @@ fn compiled(name: &str, into: &Path) -> PathBuf {
     program
 }
 
-fn compare_sending(one: &Loop, message: &Message, program: &Path, pairs: usize) {
+fn compare_sending(one: &Loop, message: &Message, program: &Path, pairs: usize, is_timed: bool) {
     let slots = slots(one.path);
     let pump = || {
         // As in a trial: where a release is told, that of some messages is timed.
-        let timed = one
-            .path
-            .capabilities()
-            .gets_notifications
-            .then(|| timed_one_in(message.bytes() as u64));
+        let is_timed = is_timed && one.path.capabilities().gets_notifications;
+        let timed = is_timed.then(|| timed_one_in(message.bytes() as u64));
         let (cpu_ns, messages) = (one.pumped)(message, slots, COPY_BELOW, timed);
         cpu_ns as f64 / messages as f64
     };
