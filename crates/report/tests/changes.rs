@@ -60,6 +60,26 @@ fn the_page_says_beside_what_the_changes_of_cells_are_told() {
     assert!(page.contains(told), "{page}");
 }
 
+#[test]
+fn the_page_lays_what_changed_before_what_did_not() {
+    let page = written(|out| report::write_changes_html(out, &changed()).unwrap());
+    let (first, folded) = page.split_once("<details class=\"bulk\">").unwrap();
+    let verdicts = |text: &str| {
+        text.matches("<td>worse</td>").count() + text.matches("<td>better</td>").count()
+    };
+    let rows = |text: &str| text.matches("<tr><td>").count();
+    let (_, first) = first.split_once("What changed beyond noise").unwrap();
+    assert!(rows(first) > 0 && rows(first) == verdicts(first), "{first}");
+    assert_eq!(verdicts(first), verdicts(folded));
+    assert!(rows(folded) > rows(first), "{folded}");
+
+    let plan = plan("64,4096,65536");
+    let same = compare(&[run("a", &plan, 1, |_| 1.0)], &[vec![run("b", &plan, 2, |_| 1.0)]]);
+    let page = written(|out| report::write_changes_html(out, &same).unwrap());
+    assert!(!page.contains("What changed beyond noise"), "{page}");
+    assert!(page.contains("<details class=\"bulk\">"), "{page}");
+}
+
 /// Two runs whose every cell is at the rate of one line.
 fn at_line_rate() -> Changes {
     over_lines([0.95, 0.95], [1; 2])

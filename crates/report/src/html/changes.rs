@@ -65,12 +65,30 @@ fn differences(html: &mut Markup, of: &[Difference], what: &str) {
     plain_table(html, what, &["fact", "before", "after"], &rows);
 }
 
+/// What changed beyond noise; and folded away every change that was looked for.
 fn every_change(html: &mut Markup, comparison: &Comparison) {
+    let changed: Vec<&Change> =
+        comparison.changes.iter().filter(|change| !words::verdict(change).is_empty()).collect();
+    if !changed.is_empty() {
+        changes_table(html, "What changed beyond noise", changed);
+    }
+    html.element("details", &[("class", "bulk")], |html| {
+        let summary = format!("Every change that was looked for ({})", comparison.changes.len());
+        html.leaf("summary", &[], &summary);
+        changes_table(html, "Every change that was looked for", &comparison.changes);
+    });
+}
+
+fn changes_table<'c>(
+    html: &mut Markup,
+    caption: &str,
+    changes: impl IntoIterator<Item = &'c Change>,
+) {
     let columns =
         ["what", "figure", "before", "after", "change", "beside all", "p", "corrected p", ""];
     let columns = columns.map(str::to_owned);
-    table(html, "Every change that was looked for", "plain", &columns, |html| {
-        for change in &comparison.changes {
+    table(html, caption, "plain", &columns, |html| {
+        for change in changes {
             html.element("tr", &[], |html| {
                 row(change).iter().for_each(|text| html.leaf("td", &[], text));
             });
