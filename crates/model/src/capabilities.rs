@@ -178,6 +178,11 @@ impl SendPath {
         }
     }
 
+    /// Whether others are held against it where nobody names a path.
+    pub const fn is_usual(self) -> bool {
+        matches!(self, Self::USUAL)
+    }
+
     /// The name of the paper's implementation, where the paper has it.
     pub const fn paper_name(self) -> Option<&'static str> {
         self.capabilities().paper_name
