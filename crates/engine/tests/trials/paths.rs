@@ -55,7 +55,7 @@ pub(crate) fn from_a_disk() {
     assert_eq!(settings.ring_filesystem, None);
 }
 
-fn every_receive_path_takes_all() {
+pub(crate) fn every_receive_path_takes_all() {
     let mut engine = engine();
     for path in model::ReceivePath::ALL {
         if let Err(why) = engine::receive_paths::supported(*path) {
