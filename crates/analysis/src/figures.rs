@@ -3,7 +3,7 @@
 use model::names::AckPlacement;
 use model::record::{
     Count, CpuBusy, Finished, Imported, Machine, MemoryTraffic, NO_MEMORY_LOAD, Outcome,
-    ReceiveTally, Releases, SendTally, Side, SinkFacts, SinkTally, Span, TcpFacts, Trial, Worker,
+    ReceiveTally, Releases, SendTally, Side, Span, TcpFacts, Trial, Worker,
 };
 use model::{Bytes, Cell, Measured, TakenBytes};
 
@@ -12,9 +12,16 @@ use crate::metric::Metric;
 use crate::release_latency::of_trial;
 
 mod by_hand;
+mod machine;
+mod sink;
 mod stalls;
 
+use machine::{machine_cpu_ns_per_kib_of, machine_ns};
+use sink::{bytes_per_taken_packet, looking_per_ns, looks, uncharged_softirq_ns};
 use stalls::{Stalls, stalls};
+
+pub(crate) use machine::{MachineNs, machine_ns_there};
+pub(crate) use sink::answering_ns;
 
 pub use by_hand::HandFigures;
 
@@ -366,153 +373,6 @@ impl<'a> Reading<'a> {
     }
 }
 
-/// The busy time of one machine per KiB that passed while it was read.
-fn machine_cpu_ns_per_kib_of(
-    machine: &Machine,
-    of_round: Option<&Measured<CpuBusy>>,
-    aside: f64,
-    receiver: &SideSums,
-) -> Result<f64, String> {
-    let span = present(&machine.busy)?.span_ns.0 as f64;
-    let ns = machine_ns(machine, of_round)?.ns;
-    let bytes = match machine.moved_bytes {
-        Some(Bytes(0)) => return Err("no byte passed while busy time was read".to_owned()),
-        Some(moved) => moved.0 as f64,
-        None => receiver.bytes_per_ns * span,
-    };
-    Ok((ns - aside * span) / (bytes / KIB))
-}
-
-/// [`machine_ns`] of the receiving end's machine, where it is another one: its baseline stands beside its reading.
-///
-/// # Errors
-/// The same.
-pub(crate) fn machine_ns_there(machine: &Machine) -> Result<MachineNs, String> {
-    machine_ns(machine, None)
-}
-
-/// Busy time of the CPUs in use less what they do in the same time with both ends idle: in the silence beside the
-/// reading, or else as at the round's beginning.
-///
-/// # Errors
-/// Either was not read, or over no time; or others use the CPUs too much with both ends idle.
-fn machine_ns(
-    machine: &Machine,
-    of_round: Option<&Measured<CpuBusy>>,
-) -> Result<MachineNs, String> {
-    let busy = present(&machine.busy)?;
-    let idle = machine.idle.as_ref().or(of_round);
-    let idle = present(idle.ok_or("no idle baseline stands before this trial")?)?;
-    if idle.span_ns.0 == 0 || busy.span_ns.0 == 0 {
-        return Err("busy time was read over no time at all".to_owned());
-    }
-    let baseline = baseline_ns(idle, busy)?;
-    // What two baselines of a round differ by, any one of them may be off by.
-    let other = machine.idle.as_ref().and(of_round).and_then(Measured::value);
-    let other = other.and_then(|other| baseline_ns(other, busy).ok());
-    let span = busy.span_ns.0 as f64 * busy.cpus.len() as f64;
-    let usual = (baseline + other.unwrap_or(baseline)) / 2.0 / span;
-    if usual > OTHERS {
-        return Err(format!(
-            "other programs used {:.0} % of the CPUs with both ends idle, and which part of that they left to the ends cannot be told",
-            usual * 100.0
-        ));
-    }
-    let apart = other.map_or(0.0, |other| (baseline - other).abs());
-    let scale = busy.span_ns.0 as f64 / idle.span_ns.0 as f64;
-    let one = busy.error_ns.0 as f64 + idle.error_ns.0 as f64 * scale;
-    let all: f64 = busy.busy_ns.iter().map(|ns| *ns as f64).sum();
-    Ok(MachineNs { ns: all - baseline, error_ns: one * busy.cpus.len() as f64 + apart })
-}
-
-/// The share of the CPUs that others may use with both ends idle: while the ends run, others may use less of them, by an
-/// unknown part of that share.
-const OTHERS: f64 = 0.1;
-
-/// What the CPUs of a reading do with both ends idle, over the reading's span, in ns.
-fn baseline_ns(idle: &CpuBusy, busy: &CpuBusy) -> Result<f64, String> {
-    let scale = busy.span_ns.0 as f64 / idle.span_ns.0.max(1) as f64;
-    let of = |cpu: &u32| {
-        let place = idle.cpus.iter().position(|other| other == cpu);
-        let baseline = place.and_then(|place| idle.busy_ns.get(place));
-        let baseline =
-            baseline.ok_or_else(|| format!("CPU {cpu} has no idle baseline in this round"))?;
-        Ok(*baseline as f64 * scale)
-    };
-    busy.cpus.iter().map(of).sum()
-}
-
-/// What a trial kept the machine busy for, beyond what it does with both ends idle.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct MachineNs {
-    /// CPU time in ns.
-    pub(crate) ns: f64,
-    /// What its sources say that they may be off by, in ns.
-    pub(crate) error_ns: f64,
-}
-
-/// What the sink's helper took to answer, in ns of its CPU time; records of older versions have it by the wall clock, up
-/// to all of that time.
-///
-/// # Errors
-/// The two clocks contradict each other: more than all its CPU time.
-pub(crate) fn answering_ns(sink: &SinkFacts) -> Result<f64, String> {
-    let answering = sink.answering_cpu_ns.value().unwrap_or(&sink.answering_ns);
-    if answering.0 > sink.helper_cpu_ns.0 {
-        return Err(format!(
-            "the sink's helper answered for {answering} of CPU time, but had only {}",
-            sink.helper_cpu_ns
-        ));
-    }
-    Ok(answering.0 as f64)
-}
-
-/// What the helper takes to look, without answering, in ns a ns; 0 where its CPU is not among those that are watched.
-fn looking_per_ns(finished: &Finished, helper: &SideSums) -> Result<f64, String> {
-    let sink = present(&finished.sink)?;
-    if !present(&finished.machine.busy)?.cpus.contains(&sink.helper_cpu) {
-        return Ok(0.0);
-    }
-    if let Some(looking) = sink.looking_ns {
-        return Ok(looking.0 as f64 / present(&finished.machine.busy)?.span_ns.0.max(1) as f64);
-    }
-    Ok((sink.helper_cpu_ns.0 as f64 - answering_ns(sink)?) / helper.mean_window_ns)
-}
-
-/// Softirq time of the CPUs in use within the senders' windows, in ns, where the kernel charges it to no thread; else 0:
-/// the thread that was interrupted has it in its own time.
-///
-/// # Errors
-/// It is charged to no thread, and was not read; or whether it is is not known, as 0 may then leave out most of the cost.
-fn uncharged_softirq_ns(
-    finished: &Finished,
-    sink: &SinkFacts,
-    sender: &SideSums,
-) -> Result<f64, String> {
-    match &sink.softirqs_apart {
-        Measured::Value(true) => {}
-        Measured::Value(false) => return Ok(0.0),
-        Measured::Absent { absent } => {
-            return Err(format!(
-                "whether this kernel charges softirqs to no thread is not known: {absent}; measure again where the kernel's configuration can be read (/proc/config.gz or /boot/config-RELEASE; in a container, the host's mounted there)"
-            ));
-        }
-    }
-    let ticks = present(&finished.machine.ticks).map_err(|why| {
-        format!("this kernel charges softirqs to no thread, and their time is absent: {why}")
-    })?;
-    if ticks.span_ns.0 == 0 {
-        return Err("softirq time was read over no time at all".to_owned());
-    }
-    let ns: f64 = ticks.softirq_ns.iter().map(|ns| *ns as f64).sum();
-    match finished.machine.moved_bytes {
-        Some(Bytes(0)) => Err("no byte passed while softirq time was read".to_owned()),
-        // Read from silence to silence beside the steady window of a series.
-        Some(moved) => Ok(ns / moved.0 as f64 * sender.bytes),
-        None => Ok(ns / ticks.span_ns.0 as f64 * sender.mean_window_ns),
-    }
-}
-
 fn present<T>(measured: &Measured<T>) -> Result<&T, String> {
     match measured {
         Measured::Value(value) => Ok(value),
@@ -565,25 +425,6 @@ fn bytes_per_receive_call(window: &ReceiveTally) -> Result<f64, String> {
     match window.calls.receiving() {
         0 => Err("no receive call was made in the window".to_owned()),
         calls => Ok(window.received_bytes as f64 / calls as f64),
-    }
-}
-
-/// How often the helper looked in the window.
-///
-/// # Errors
-/// Never in the window; or nobody counted, as a helper that never looked would have met no flow.
-fn looks(sink: &SinkFacts) -> Result<f64, String> {
-    match (sink.window.looks, sink.total.looks) {
-        (_, 0) => Err("the version of copycost that measured this did not count looks".to_owned()),
-        (0, _) => Err("the sink's helper did not look in the window".to_owned()),
-        (looks, _) => Ok(looks as f64),
-    }
-}
-
-fn bytes_per_taken_packet(window: &SinkTally) -> Result<f64, String> {
-    match window.packets {
-        0 => Err("the sink took no packet in the window".to_owned()),
-        packets => Ok(window.payload_bytes as f64 / packets as f64),
     }
 }
 

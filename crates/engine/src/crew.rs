@@ -22,6 +22,8 @@ use crate::watch::Watch;
 
 mod awaited;
 mod jobs;
+#[cfg(test)]
+mod missed_end_tests;
 mod ring_threads;
 mod side;
 mod steady;

@@ -306,9 +306,12 @@ fn settings(host: &Host) -> Vec<Item> {
     };
     items.push(item("setting", "placement split", state, note));
     let sender = AckPlacement::Sender;
-    let steered = LinkSetup { ack_placement: sender, ..LinkSetup::plain(Link::Sink, Family::Ipv4) };
     let name = format!("{} {sender}", Factor::AckPlacement.key());
-    items.push(item("setting", &name, links::raise(&steered, &Peering::none()), "of link sink"));
+    for link in Link::ALL.iter().filter(|link| link.capabilities().has_helper) {
+        let steered = LinkSetup { ack_placement: sender, ..LinkSetup::plain(*link, Family::Ipv4) };
+        let raised = links::raise(&steered, &Peering::none());
+        items.push(item("setting", &name, raised, format!("of link {link}")));
+    }
     items
 }
 

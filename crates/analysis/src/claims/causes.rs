@@ -91,11 +91,10 @@ pub(super) fn c13(evidence: &Evidence<'_>) -> Ruling {
     ];
     let beside = beside_memory_load(evidence, &falls);
     if interventions.iter().all(Option::is_none) && beside.is_none() {
-        let not = [
-            Reason::not_varied(Factor::Ring, "1"),
-            Reason::not_varied(Factor::Recv, "recv-trunc"),
-            Reason::not_varied(Factor::MemoryLoad, "stream"),
-        ];
+        let not = [Reason::not_varied(Factor::Ring, "1")]
+            .into_iter()
+            .chain(discards().map(|path| Reason::not_varied(Factor::Recv, path.name())))
+            .chain([Reason::not_varied(Factor::MemoryLoad, "stream")]);
         return ruling
             .then(PartKind::Intervention, Shown::NotMeasured, not)
             .lacks(Missing::plan(RunCommand::new(LESS_MEMORY)))
@@ -148,10 +147,14 @@ fn in_a_cache(evidence: &Evidence<'_>, falls: &[Compared]) -> Option<LessMemory>
     Some((compared, vec![seen, Reason::WorkingSet { bytes, cache_bytes }]))
 }
 
+/// The paths of receivers that discard what comes.
+fn discards() -> impl Iterator<Item = ReceivePath> {
+    ReceivePath::ALL.iter().copied().filter(|path| !path.shows_content())
+}
+
 /// The falls with receivers that discard against those of the same workers with receivers that read.
 fn discarding(evidence: &Evidence<'_>, falls: &[Compared]) -> Option<LessMemory> {
-    let paths = ReceivePath::ALL.iter().copied().filter(|path| !path.shows_content());
-    let family = paths.flat_map(|receive_path| {
+    let family = discards().flat_map(|receive_path| {
         falls.iter().map(move |fall| {
             let twin = |cell: &Cell| Cell { receive_path, ..cell.clone() };
             let (eight, four) = (twin(&fall.cell), twin(&fall.against));

@@ -8,7 +8,7 @@ use analysis::findings::{Crossover, CrossoverOutcome};
 use analysis::metric::Metric;
 use analysis::results::Finding;
 use analysis::summary::Summary;
-use model::{Cell, Contrast, Factor, Link, ReceivePath, SendPath, TakenBytes};
+use model::{Cell, Contrast, Factor, Link, ReceivePath, TakenBytes};
 
 use super::captions::{caption, unclear};
 use crate::drawing::axes::{Axis, as_f64};
@@ -120,7 +120,7 @@ fn row<'a>(summary: &'a Summary, crossover: &'a Crossover) -> Option<Row<'a>> {
 /// What all are held against.
 fn is_usual(path: DrawnPath) -> bool {
     match path {
-        DrawnPath::Send(path) => path == SendPath::USUAL,
+        DrawnPath::Send(path) => path.is_usual(),
         DrawnPath::Receive(path) => Cell::default().receive_path == path,
     }
 }

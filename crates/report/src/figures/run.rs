@@ -36,7 +36,7 @@ impl Run<'_> {
 
     /// Whether there are too many send paths to draw each against each.
     pub(super) fn has_many_paths(&self) -> bool {
-        self.paths.len() > MANY_PATHS && self.paths.contains(&SendPath::USUAL)
+        self.paths.len() > MANY_PATHS && self.paths.iter().any(|path| path.is_usual())
     }
 
     /// Whether a contrast is drawn. Of two paths, those that differ in one thing only, and the paper's A3 against A1, which
@@ -63,7 +63,7 @@ impl Run<'_> {
         let twin = one.copying_twin.or(other.copying_twin);
         if self.has_many_paths() {
             let are_twins = one.copying_twin == Some(against) || other.copying_twin == Some(path);
-            return are_twins || [path, against].contains(&SendPath::USUAL);
+            return are_twins || path.is_usual() || against.is_usual();
         }
         !differs_twice || !twin.is_some_and(|twin| self.paths.contains(&twin))
     }
