@@ -193,8 +193,12 @@ impl Measure {
         fn optional<T: std::str::FromStr>(text: &str) -> Result<Option<T>, T::Err> {
             if text.trim() == "none" { Ok(None) } else { text.parse().map(Some) }
         }
-        let number = |why: std::num::ParseIntError| {
-            format!("{} is no whole number ({why})", crate::quoted(text))
+        let number = |_: std::num::ParseIntError| {
+            let range = match current(key).as_str() {
+                "seed" => format!("0 to {}", u64::MAX),
+                _ => format!("1 to {}", u32::MAX),
+            };
+            format!("{} is no whole number from {range}", crate::quoted(text))
         };
         match current(key).as_str() {
             // A plan of an earlier version has this key alone, and was measured steadily.
