@@ -519,7 +519,7 @@ mod tests {
         assert_eq!(error.line, 2);
         assert!(error.why.contains("did you mean \"send\""), "{error}");
         let error = wrong("[measure]\nwindow = 250\n");
-        assert!(error.why.contains("such as 250ms"), "{error}");
+        assert!(error.why.contains("such as 250s, 250ms or 250m"), "{error}");
         assert_eq!(wrong("factors = 3\n").line, 1);
         assert!(!wrong("a = [\n\n").why.is_empty());
         assert!(wrong("[factors]\nthreads = []\n").why.contains("no value"));
