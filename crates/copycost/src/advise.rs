@@ -111,8 +111,8 @@ pub(crate) fn advise(arguments: &AdviseArguments) -> Result<(), Stop> {
     show_advice(&advice, arguments.json, &runs, &refused)?;
     match finished {
         Some(FinishReason::Interrupted) => {
-            let kept = "what was measured is kept, and answered from above";
-            Err(Stop::Interrupted(if has_trials { kept } else { NOTHING_MEASURED }.to_owned()))
+            let kept = if has_trials { "what was measured is kept" } else { NOTHING_MEASURED };
+            Err(Stop::Interrupted(format!("{kept}; {}", report::answered_from(&advice))))
         }
         _ if advice.is_decided() => Ok(()),
         _ => Err(Stop::Undecided(remedy(&advice, arguments, &runs, &asked))),
@@ -125,6 +125,10 @@ fn remedy(advice: &Advice, arguments: &AdviseArguments, runs: &Runs, asked: &Ask
     let twice = Nanos(asked.max_time.0.saturating_mul(2));
     let time = in_minutes(asked.takes.unwrap_or_default().max(MORE_TIME).max(twice));
     let is_covered = advice.links.iter().all(advice::LinkAdvice::is_covered);
+    if is_covered && arguments.measure == "never" && cost_decides(runs, asked) {
+        return "CPU cost would decide it: give the rate at which you send, such as --rate 5Gbit/s"
+            .to_owned();
+    }
     let differs = advice.links.iter().any(|on| on.gap.is_some());
     match arguments.measure.as_str() {
         "never" if !is_covered && runs.is_of_another_machine => {
@@ -138,6 +142,16 @@ fn remedy(advice: &Advice, arguments: &AdviseArguments, runs: &Runs, asked: &Ask
         "always" => format!("give it more time, such as --max-time {time}, or a quieter machine"),
         _ => format!("measure anew with more time: --measure always --max-time {time}"),
     }
+}
+
+/// Whether the runs decide the question by CPU cost where it is put without a rate, and so is one of goodput.
+fn cost_decides(runs: &Runs, asked: &Asked) -> bool {
+    let question = &asked.question;
+    if question.rate_gbps.is_some() || question.share_of_cpu.is_some() {
+        return false;
+    }
+    // Which rate it is decides nothing, only that there is one.
+    runs.advice(&Question { rate_gbps: Some(1.0), ..question.clone() }).is_decided()
 }
 
 /// The link without devices of its own, for peers on this host, and those that stand in for a peer elsewhere: nothing is copied

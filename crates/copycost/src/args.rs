@@ -146,7 +146,8 @@ pub(crate) struct CompareArguments {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) out: Option<PathBuf>,
     /// End with 1 where a cell or a path got worse by more than this, beyond doubt, and with 4 where that is not excluded
-    /// of every cell [default: never]
+    /// of every cell: a goodput that lost this share, a CPU cost that rose by it; from 100% on costs alone are judged, as no
+    /// goodput can lose more than all [default: never]
     #[arg(long, value_name = "SHARE", allow_hyphen_values = true)]
     pub(crate) fail_over: Option<String>,
     /// Print JSON instead of the screen
@@ -413,7 +414,7 @@ pub(crate) struct ServeArguments {
     /// Port to listen on; 0 takes a free one
     #[arg(long, short, value_name = "PORT", default_value_t = engine::by_hand::PORT.to_string(), allow_hyphen_values = true)]
     pub(crate) port: String,
-    /// Serve one client, and leave
+    /// Serve one client, and leave: with 3 where its test has no figure, as when the client left in it
     #[arg(long)]
     pub(crate) once: bool,
     /// How long to wait for a client [default: for ever]

@@ -37,6 +37,26 @@ fn name(factor: Factor) -> &'static str {
     if factor == Factor::Message { "size" } else { factor.key() }
 }
 
+/// The help of factors whose own tells of lists, or of a flag that a single end has not.
+fn help(factor: Factor) -> Option<&'static str> {
+    if factor == Factor::Message {
+        return Some("Bytes of a message, such as 64, 4KiB or 20KB");
+    }
+    if factor == Factor::Fields {
+        return Some(
+            "Fields of a message, of equal size, such as 8; or the length of each, such as 24,64KiB (--shape 24+64KiB)",
+        );
+    }
+    if factor == Factor::CopyBelow {
+        return Some(
+            "Fields shorter than this are copied, the others passed by reference, such as 4KiB (hybrid); 0 passes all",
+        );
+    }
+    (factor == Factor::MemoryLoad).then_some(
+        "What streams through memory beside a test: off, stream (a thread on a CPU that no worker has, through more memory than the last-level cache holds)",
+    )
+}
+
 fn factors() -> impl Iterator<Item = Factor> {
     Factor::ALL.iter().copied().filter(|factor| is_of_an_end(*factor))
 }
@@ -78,13 +98,11 @@ impl Args for CellFlags {
             let default = Cell::default().get(factor);
             let flag = factor_flag(factor, &default).long(name(factor)).value_name("VALUE");
             let flag = flag.help_heading("Factors").short(letter(factor));
-            command.arg(if factor == Factor::Message {
-                let help =
-                    format!("Bytes of a message, such as 64, 4KiB or 20KB [default: {default}]");
-                flag.help(help).alias(factor.key())
-            } else {
-                flag
-            })
+            let flag = match help(factor) {
+                Some(help) => flag.help(format!("{help} [default: {default}]")),
+                None => flag,
+            };
+            command.arg(if factor == Factor::Message { flag.alias(factor.key()) } else { flag })
         })
     }
 
@@ -132,6 +150,30 @@ mod tests {
     fn a_list_is_refused_where_one_value_belongs() {
         assert!(cell("--threads 1,2").unwrap_err().starts_with("--threads: "));
         assert!(cell("--size 64..128").unwrap_err().starts_with("--size: "));
+    }
+
+    #[test]
+    fn what_the_help_of_a_flag_gives_as_an_example_is_taken() {
+        let command = CellFlags::augment_args(Command::new("connect").no_binary_name(true));
+        let flags: Vec<String> =
+            command.get_arguments().map(|arg| arg.get_id().to_string()).collect();
+        for arg in command.get_arguments() {
+            let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+            for (_, rest) in
+                help.match_indices("such as ").map(|(at, found)| (at, &help[at + found.len()..]))
+            {
+                let example = rest.split([' ', ';', ')']).next().unwrap_or_default();
+                let example = example.trim_end_matches(',');
+                let line = format!("--{} {example}", arg.get_long().unwrap_or_default());
+                assert!(cell(&line).is_ok(), "{line}: {:?}", cell(&line));
+            }
+            for word in help
+                .split_whitespace()
+                .filter_map(|word| word.trim_start_matches('(').strip_prefix("--"))
+            {
+                assert!(flags.iter().any(|flag| flag == word), "{}: --{word}", arg.get_id());
+            }
+        }
     }
 
     #[test]

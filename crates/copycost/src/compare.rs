@@ -38,13 +38,17 @@ pub(crate) fn compare(arguments: &CompareArguments) -> Result<(), Stop> {
     // The page first: what cannot be written is told before a screen is.
     if let Some(page) = &arguments.out {
         write_page(page, owner, &changes)?;
+        tell(&format!("page: {}", page.display()));
     }
     let verdict = allowed.map(|allowed| (allowed, verdict(&changes, allowed.0)));
     print(arguments, &changes, verdict.as_ref().map(|(allowed, verdict)| (*allowed, verdict)))?;
     let Some((allowed, verdict)) = verdict else { return Ok(()) };
     let text = || report::judged_changes(&verdict, allowed, &changes);
     match verdict {
-        Verdict::Excluded => Ok(()),
+        Verdict::Excluded => {
+            tell(&text());
+            Ok(())
+        }
         Verdict::Worse(_) => Err(Stop::Invalid(text())),
         Verdict::Undecided(_) => Err(Stop::Undecided(text())),
     }
@@ -140,9 +144,9 @@ fn read(side: &[PathBuf], owner: Owner) -> Result<Vec<MeasuredRun>, Stop> {
 fn share(text: &str) -> Result<Share, Stop> {
     let wrong = |why: String| Stop::Usage(format!("--fail-over: {why}"));
     let share: Share = text.parse().map_err(wrong)?;
-    if share.0 < 1.0 {
-        Ok(share)
-    } else {
-        Err(wrong(format!("{share} is too much: no goodput can lose that; write 5%")))
+    // A cost can rise to several times what it was, but 5 is more often meant as 5 %.
+    if share.0 >= 1.0 && !text.contains('%') {
+        return Err(wrong(format!("{text} is {share}; write {text}% or {share}")));
     }
+    Ok(share)
 }

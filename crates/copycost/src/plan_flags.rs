@@ -349,6 +349,10 @@ mod tests {
         let wrong = |line| flags(line).apply(&mut Plan::preset(Preset::Default)).unwrap_err();
         assert!(wrong("--sizes 0").starts_with("--sizes: "), "{}", wrong("--sizes 0"));
         assert!(wrong("--sizes -1").contains("\"-1\""));
+        assert_eq!(
+            wrong("--rounds -1"),
+            "--rounds: \"-1\" is no whole number from 1 to 4294967295"
+        );
         assert!(wrong("--window 250").starts_with("--time: "));
         assert!(wrong("--contrasts send").starts_with("--contrasts: \"send\" is no contrast"));
         assert!(wrong("--threshold steal").contains("KEY=SHARE"));

@@ -41,7 +41,7 @@ fn remedies(items: Vec<Item>, has_peer: bool) -> Vec<(Missing, Vec<String>)> {
             let (unlock, undo) = (unlock.clone(), undo.clone());
             Some(Missing { unlock, undo, ..Missing::default() })
         }
-        State::No(_) | State::Yes | State::Unknown(_) => None,
+        State::No(_) | State::Yes | State::InPart | State::Unknown(_) => None,
     };
     let of_links: Vec<Missing> =
         items.iter().filter(|item| has_peer && item.group == "link").filter_map(&remedy).collect();
@@ -109,6 +109,7 @@ fn rows<'p>(item: &'p Item, name_width: usize, shown: &mut Vec<&'p str>) -> Stri
     };
     let (answer, missing) = match &item.state {
         State::Yes => return format!("  {:name_width$}  yes{}\n", item.name, note("   ")),
+        State::InPart => return format!("  {:name_width$}  in part{}\n", item.name, note("   ")),
         State::No(missing) => ("no", missing),
         State::Unknown(missing) => ("could not tell", missing),
     };
@@ -206,5 +207,7 @@ mod tests {
         );
         let item = Item { state: State::Yes, note: String::new(), ..item.clone() };
         assert_eq!(rows(&item, 8, &mut Vec::new()), "  counters  yes\n");
+        let item = Item { state: State::InPart, note: "calls: no (x)".to_owned(), ..item };
+        assert_eq!(rows(&item, 8, &mut Vec::new()), "  counters  in part   calls: no (x)\n");
     }
 }

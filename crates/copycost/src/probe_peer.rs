@@ -135,6 +135,7 @@ fn paths(items: &[Item], there: Vec<State>) -> Vec<PathOnBoth> {
 fn word(state: &State) -> &'static str {
     match state {
         State::Yes => "yes",
+        State::InPart => "in part",
         State::No(_) => "no",
         State::Unknown(_) => "could not tell",
     }
@@ -194,10 +195,10 @@ fn table(between: &Between<'_>, width: usize) -> String {
         let why = match (&path.no_such_path, &path.here, &path.there) {
             (Some(because), ..) => format!("  not between hosts: {because}"),
             (None, State::No(no) | State::Unknown(no), _) => format!("  here: {}", no.because),
-            (None, State::Yes, State::No(no) | State::Unknown(no)) => {
+            (None, State::Yes | State::InPart, State::No(no) | State::Unknown(no)) => {
                 format!("  there: {}", no.because)
             }
-            (None, State::Yes, State::Yes) => String::new(),
+            (None, State::Yes | State::InPart, State::Yes | State::InPart) => String::new(),
         };
         let row = format!(
             "  {:<name_width$}  {:<4}  {:<5}{why}",

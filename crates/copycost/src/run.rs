@@ -6,7 +6,7 @@ use model::host::Host;
 use model::record::{FinishReason, Record, Segment};
 use model::{Bounds, Peer, Plan};
 use report::ColumnSet;
-use study::{Event, OutOfTime, Study, StudyError, SystemClock};
+use study::{Event, Forecast, OutOfTime, Study, StudyError, SystemClock};
 
 use crate::args::RunArguments;
 use crate::by_hand::time;
@@ -55,6 +55,17 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Stop> {
         let forecast = &forecast(&earlier);
         tell_all(&cautions(host, plan, forecast, refusals, limit(&earlier)));
         return Outlook { plan, refusals, forecast, near: &near }.show(arguments.json);
+    }
+
+    if let Some((directory, done)) = request.has_its_rounds(arguments, &forecast)? {
+        if !arguments.quiet {
+            let done = report::numbers::counted(done, "round", "rounds");
+            let name = directory.path().display();
+            tell(&format!(
+                "{name} has {done} already, and nothing is measured; more of them, by --rounds, go on with it"
+            ));
+        }
+        return show_again(arguments, directory);
     }
 
     if let Some(at_most) = wait_quiet {
@@ -155,6 +166,25 @@ impl Request {
         Ok((kept == self.plan).then_some(directory))
     }
 
+    /// The run of `--resume` that has all rounds that are asked for, and how many it has; its plan stays as it is. One with an
+    /// audit left goes on, and so does one that was stopped after its last round.
+    fn has_its_rounds(
+        &self,
+        arguments: &RunArguments,
+        forecast: &impl Fn(&[Record]) -> Forecast,
+    ) -> Result<Option<(&RunDirectory, u32)>, Stop> {
+        let resumed = self.resumed.as_ref().filter(|_| !arguments.or_resume);
+        let (Some(directory), Some(rounds)) = (resumed, self.plan.measure.rounds) else {
+            return Ok(None);
+        };
+        let forecast = forecast(&self.earlier()?);
+        if forecast.done < rounds || forecast.audits.0 > 0 {
+            return Ok(None);
+        }
+        let has_ended = directory.finish()? == Some(FinishReason::Rounds);
+        Ok((forecast.done > rounds || has_ended).then_some((directory, forecast.done)))
+    }
+
     /// What is recorded of the run to go on with; nothing of a new one.
     fn earlier(&self) -> Result<Vec<Record>, Stop> {
         match &self.resumed {
@@ -199,6 +229,11 @@ fn report_ended(arguments: &RunArguments, directory: &RunDirectory) -> Result<()
             "the run in {name} has ended, and nothing is measured; with more time or rounds it goes on: copycost run --resume {name}"
         ));
     }
+    show_again(arguments, directory)
+}
+
+/// Shows what a run has, which nothing is added to.
+fn show_again(arguments: &RunArguments, directory: &RunDirectory) -> Result<(), Stop> {
     let figures = Figures::asked(arguments.json, arguments.verbose);
     derived::present(directory, figures, arguments.columns)?.judge(directory, arguments.strict)
 }

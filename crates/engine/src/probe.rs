@@ -17,8 +17,9 @@ use serde::{Serialize, Serializer};
 
 use crate::congestion::CongestionChoice;
 use crate::error::missing;
+use crate::instruments::copy_audit::{self, Audited};
 use crate::instruments::counters::WANTED;
-use crate::instruments::{ceiling, copy_audit, profile};
+use crate::instruments::{ceiling, profile};
 use crate::links::LinkSetup;
 use crate::peering::Peering;
 use crate::{host, links, receive_paths, send_paths};
@@ -29,6 +30,8 @@ use crate::{host, links, receive_paths, send_paths};
 pub enum State {
     /// Yes.
     Yes,
+    /// Yes, but not all that it consists of; the note beside it says what, and why.
+    InPart,
     /// No.
     No(Missing),
     /// It could not be told.
@@ -237,7 +240,11 @@ fn instrument_state(instrument: Instrument, host: &Host) -> (State, String) {
             let note = "context switches, migrations and CPU time come from the scheduler";
             (states.last().cloned().unwrap_or(State::Yes), note.to_owned())
         }
-        Instrument::CopyAudit => state_and_note(copy_audit::supported()),
+        Instrument::CopyAudit => match copy_audit::supported() {
+            Ok(Audited { note, is_whole: false }) => (State::InPart, note),
+            Ok(Audited { note, is_whole: true }) => (State::Yes, note),
+            Err(why) => state_and_note(Err(why)),
+        },
         Instrument::Profile => state_and_note(profile::supported()),
         Instrument::Ceiling => state_and_note(ceiling::supported().map(|()| String::new())),
         Instrument::CpuBusy => {

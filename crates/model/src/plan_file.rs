@@ -193,8 +193,12 @@ impl Measure {
         fn optional<T: std::str::FromStr>(text: &str) -> Result<Option<T>, T::Err> {
             if text.trim() == "none" { Ok(None) } else { text.parse().map(Some) }
         }
-        let number = |why: std::num::ParseIntError| {
-            format!("{} is no whole number ({why})", crate::quoted(text))
+        let number = |_: std::num::ParseIntError| {
+            let range = match current(key).as_str() {
+                "seed" => format!("0 to {}", u64::MAX),
+                _ => format!("1 to {}", u32::MAX),
+            };
+            format!("{} is no whole number from {range}", crate::quoted(text))
         };
         match current(key).as_str() {
             // A plan of an earlier version has this key alone, and was measured steadily.
@@ -515,7 +519,7 @@ mod tests {
         assert_eq!(error.line, 2);
         assert!(error.why.contains("did you mean \"send\""), "{error}");
         let error = wrong("[measure]\nwindow = 250\n");
-        assert!(error.why.contains("such as 250ms"), "{error}");
+        assert!(error.why.contains("such as 250s, 250ms or 250m"), "{error}");
         assert_eq!(wrong("factors = 3\n").line, 1);
         assert!(!wrong("a = [\n\n").why.is_empty());
         assert!(wrong("[factors]\nthreads = []\n").why.contains("no value"));

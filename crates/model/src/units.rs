@@ -197,10 +197,14 @@ impl FromStr for Nanos {
     /// Times as people write them, and as they are told: `250ms`, `10s`, `5m`, `1.5s`, `4m58s`, `1h02m`; a bare number is refused.
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || {
-            format!(
-                "{} is no time; write a number and a unit, such as 250ms, 10s, 5m or 1m30s",
-                crate::quoted(text)
-            )
+            let (quoted, number) = (crate::quoted(text), text.trim());
+            let is_number = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+            let such_as = if is_number && number.len() <= 12 {
+                format!("{number}s, {number}ms or {number}m")
+            } else {
+                "250ms, 10s, 5m or 1m30s".to_owned()
+            };
+            format!("{quoted} is no time; write a number and a unit, such as {such_as}")
         };
         let (mut rest, mut sum, mut above) = (text.trim(), 0_u64, u64::MAX);
         loop {
@@ -302,6 +306,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_bare_number_is_refused_with_what_it_may_mean() {
+        let why = "65".parse::<Nanos>().unwrap_err();
+        assert!(why.ends_with("such as 65s, 65ms or 65m"), "{why}");
+        let why = "x".parse::<Nanos>().unwrap_err();
+        assert!(why.ends_with("such as 250ms, 10s, 5m or 1m30s"), "{why}");
+    }
 
     #[test]
     fn a_share_is_printed_as_the_one_that_it_is() {

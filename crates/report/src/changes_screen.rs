@@ -8,7 +8,7 @@ use model::Link;
 
 use crate::plain_table::{Group, Table, TableRow};
 use crate::screen::{NARROWEST, WIDEST_TEXT};
-use crate::spelling::{short, with_percent};
+use crate::spelling::{WIDE, is_wide, short, with_percent};
 use crate::styled_text::{Line, Style, render};
 use crate::words::changes as words;
 
@@ -80,8 +80,10 @@ fn screen(changes: &Changes, comparison: &Comparison, options: ChangesOptions) -
     answer.extend(line.map(|text| Line::wrapped(2).and(Style::Plain, text)));
     answer.extend(words::seen(comparison).map(|seen| Line::wrapped(2).and(Style::Plain, seen)));
     let (table, left_out) = table(comparison, options);
+    let notes = table.iter().flat_map(|_| table_notes(comparison, options.verbose));
+    let notes = notes.map(|note| Line::wrapped(2).and(Style::Faint, note));
+    let mut foot: Vec<Line> = notes.collect();
     let table = table.map(|table| render(&table.lines(width), width, options.colour));
-    let mut foot = Vec::new();
     if left_out > 0 {
         let more = format!("{left_out} more: --verbose, or --json for all that was looked for");
         foot.push(Line::wrapped(2).and(Style::Faint, more));
@@ -118,6 +120,32 @@ fn differences(of: &[Difference], heading: String, options: ChangesOptions) -> V
 fn table(comparison: &Comparison, options: ChangesOptions) -> (Option<Table>, usize) {
     let (table, left_out) = changes_table(comparison, options.verbose);
     (Some(table).filter(|table| !table.rows.is_empty()), left_out)
+}
+
+/// What the table's figures are, and its signs.
+fn table_notes(comparison: &Comparison, all: bool) -> Vec<&'static str> {
+    let mut notes = Vec::new();
+    let shown = || comparison.changes.iter().filter(|change| all || change.is_found());
+    if shown().any(|change| words::told(change)[1].is_some()) {
+        notes.push(
+            "change: after / before; beside all: that / the change that all cells have in common",
+        );
+    }
+    if shown().any(differs_from_its_sides) {
+        notes.push("change over several blocks: each weighs by how well its own change is known, so that after / before differs a little");
+    }
+    let mut told = shown().flat_map(words::told).flatten();
+    if told.any(|figure| half_width(figure).is_some_and(is_wide)) {
+        notes.push(WIDE);
+    }
+    notes
+}
+
+/// Whether the change that is shown is visibly another figure than what is shown after it over what is shown before.
+fn differs_from_its_sides(change: &Change) -> bool {
+    const VISIBLY: f64 = 0.005;
+    let [itself, _] = words::told(change);
+    itself.is_some_and(|it| (it.mean * change.before / change.after).ln().abs() > VISIBLY)
 }
 
 /// The same for a page: of all changes that were looked for, or of those that were found, the surest first.

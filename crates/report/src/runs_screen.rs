@@ -11,7 +11,7 @@ use crate::numbers::counted;
 use crate::origin::Origin;
 use crate::plain_table::{Group, Table, TableRow};
 use crate::runs_table::RunResults;
-use crate::spelling::{factors, figure_and_percent, message};
+use crate::spelling::{WIDE, factors, figure_and_percent, is_wide, message};
 use crate::styled_text::{Line, Style, folded, render};
 
 /// A name longer than this is cut: the table's legend has it in full.
@@ -37,7 +37,7 @@ pub fn runs_screen(runs: &[RunResults], metrics: &[Metric], width: usize, colour
         lines.extend(absent(runs, &names, *metric));
         parts.push(render(&lines, width, colour));
     }
-    parts.push(render(&legend(runs, &names, by), width, colour));
+    parts.push(render(&legend(runs, &names, by, metrics), width, colour));
     parts.join("\n")
 }
 
@@ -234,7 +234,7 @@ fn cut(name: &str) -> String {
 }
 
 /// What the columns and the signs are.
-fn legend(runs: &[RunResults], names: &[String], by: NamedBy) -> Vec<Line> {
+fn legend(runs: &[RunResults], names: &[String], by: NamedBy, metrics: &[Metric]) -> Vec<Line> {
     let faint = |text: String| Line::wrapped(2).and(Style::Faint, text);
     let mut lines: Vec<Line> = runs
         .iter()
@@ -247,6 +247,12 @@ fn legend(runs: &[RunResults], names: &[String], by: NamedBy) -> Vec<Line> {
          in that run's plan",
         counted(count, "run", "runs")
     )));
+    let estimates = runs.iter().flat_map(|run| &run.estimates).filter(|entry| !entry.control);
+    let mut figures =
+        estimates.flat_map(|entry| metrics.iter().filter_map(|of| entry.metrics.get(of)?.value()));
+    if figures.any(|figure| half_width(figure).is_some_and(is_wide)) {
+        lines.push(faint(WIDE.to_owned()));
+    }
     lines
 }
 

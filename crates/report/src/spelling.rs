@@ -108,11 +108,19 @@ pub fn figure_and_percent(figure: f64, half_width: Option<f64>) -> String {
     with_percent(&short(figure), half_width)
 }
 
+/// What `±?%` beside a figure means, and what would give a number.
+pub const WIDE: &str = "±?%: the interval is wider than the figure itself; more rounds narrow it";
+
+/// Whether a half-width is told as `±?%`.
+pub fn is_wide(half_width: f64) -> bool {
+    half_width > 0.99
+}
+
 /// The same of a figure in words.
 pub fn with_percent(figure: &str, half_width: Option<f64>) -> String {
     match half_width {
         None => figure.to_owned(),
-        Some(share) if share > 0.99 => format!("{figure} ±?%"),
+        Some(share) if is_wide(share) => format!("{figure} ±?%"),
         // 7 % is a little more than 7 hundredths in binary.
         Some(share) => format!("{figure} ±{:.0}%", (share * 100.0 - 1e-9).ceil().max(1.0)),
     }

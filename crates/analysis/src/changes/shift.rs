@@ -192,9 +192,10 @@ impl Shift {
     }
 
     /// p of "not worse by more than this share": small means worse beyond doubt. Of a metric of which more is better, what is
-    /// left is below 1 less the share; else it is above 1 and the share.
+    /// left is below 1 less the share, which it cannot be where that is all of it or more; else it is above 1 and the share.
     pub(super) fn p_not_worse(&self, share: f64, better: Better) -> f64 {
         match better {
+            Better::High if share >= 1.0 => 1.0,
             Better::High => self.p_above((-share).ln_1p() - self.log),
             Better::Low => self.p_above(self.log - share.ln_1p()),
             Better::None => 1.0,

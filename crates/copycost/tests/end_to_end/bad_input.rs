@@ -76,7 +76,7 @@ fn a_wrong_plan_file_is_told_with_line_and_column() {
         ("[factors]\nsend = [\"sned\"]\n", ["plan.toml: line 2", "did you mean \"send\"?"]),
         ("[factors]\nsizes = [64\n", ["plan.toml: line ", "column "]),
         ("factors = 3\n", ["plan.toml: line 1", "is a table"]),
-        ("[measure]\ntime = 250\n", ["line 2", "such as 250ms"]),
+        ("[measure]\ntime = 250\n", ["line 2", "such as 250s, 250ms or 250m"]),
         ("[measure]\nmax-tim = 250\n", ["line 2", "did you mean \"max-time\"?"]),
         ("[measure]\nsend = \"send\"\n", ["line 2", "send belongs under [factors]"]),
         ("[factors]\nlink = \"veht\"\n", ["line 2", "unknown link"]),

@@ -126,7 +126,11 @@ fn a_change_for_the_worse_ends_with_1_and_one_for_the_better_does_not() {
         "{ended:#?}"
     );
     assert!(ended.output.contains("before"), "the screen is shown all the same");
-    over("before", "slower", "30%", 0);
+    let passed = over("before", "slower", "30%", 0);
+    assert_eq!(passed.error, "nothing that was compared got worse by more than 30 %\n");
+    // A cost can rise by more than all of it, and a goodput cannot lose that.
+    let passed = over("before", "slower", "150%", 0);
+    assert_eq!(passed.error, "no cost got worse by more than 150 %\n");
     over("slower", "before", "5%", 0);
     place.copycost(&["compare", "before", "slower"]).ends_with(0);
 }
@@ -142,7 +146,7 @@ fn a_change_that_could_not_have_been_seen_ends_with_4_and_says_what_would_tell()
         let line = ["compare", "before", after, "--fail-over", share];
         let ended = place.copycost(&line).ends_with(code);
         let json = place.copycost(&[&line[..], &["--json"]].concat()).ends_with(code);
-        assert_eq!(ended.error.lines().count(), usize::from(code != 0), "{ended:#?}");
+        assert_eq!(ended.error.lines().count(), 1, "{ended:#?}");
         let json: serde_json::Value = serde_json::from_str(&json.output).unwrap();
         (ended.error, json["fail_over"].clone())
     };
@@ -198,7 +202,7 @@ fn what_cannot_be_compared_is_one_line_and_exit_2() {
         (&["compare", "before", "missing"], "missing does not exist; name a run directory"),
         (&["compare", "before", "empty"], "empty"),
         (&["compare", "before", "others"], "before and others have no cell in common"),
-        (&["compare", "before", "others", "--fail-over", "5"], "--fail-over: "),
+        (&["compare", "before", "others", "--fail-over", "5"], "--fail-over: 5 is 500%; write 5%"),
         (&["compare", "before", "others", "--fail-over", "-5%"], "--fail-over: "),
         (
             &["compare", "before", "others", "--format", "gha-godput"],

@@ -403,3 +403,15 @@ fn a_resume_whose_limit_holds_no_block_says_so_below_what_was_measured_before() 
     assert!(!more.error.contains("nothing more"), "{more:#?}");
     assert!(more.output.contains("3 rounds"), "{more:#?}");
 }
+
+#[test]
+fn a_run_that_has_the_rounds_that_are_asked_for_says_so_and_keeps_its_plan() {
+    let place = Place::new();
+    let run = place.tiny_run();
+    let held = || ["plan.toml", "journal.jsonl"].map(|file| std::fs::read(run.join(file)).unwrap());
+    let before = held();
+    let again = place.copycost(&["run", "--resume", "run", "--rounds", "1"]).ends_with(0);
+    assert!(again.error.contains("already, and nothing is measured; more"), "{again:#?}");
+    assert!(again.output.contains("Report: run/report.html"), "{again:#?}");
+    assert_eq!(held(), before);
+}

@@ -191,10 +191,13 @@ impl<T: Tally> Crew<T> {
         }
     }
 
-    /// Has a multishot receive see the end of a stream without TCP. One that came together with the last bytes is lost to it: Linux 6.18
-    /// waits for the next event where the socket says that nothing is left to be read (`io_recv_finish`, io_uring/net.c), and a Unix socket
-    /// does not count its end (`unix_stream_read_generic`, net/unix/af_unix.c), as TCP does (`tcp_inq_hint`). Ending our own direction
-    /// is such an event, and takes nothing away: it is asked for only where nothing is left and the peer has ended its own.
+    /// Has a multishot receive see the end of a stream without TCP, which it may miss: seen on Linux 6.18, in some of its trials, behind
+    /// senders that were over at once (`tests/unix.rs`). liburing #1549 tells of the same where the end comes together with the last
+    /// bytes: the kernel waits for the next event where the socket says that nothing is left to be read (`io_recv_finish`,
+    /// io_uring/net.c), and a Unix socket does not count its end (`unix_stream_read_generic`, net/unix/af_unix.c), as TCP does
+    /// (`tcp_inq_hint`). By that alone it could not be brought about on 6.18 (`missed_end_tests.rs`), so that there may be another way.
+    /// Ending our own direction is such an event, and takes nothing away: it is asked for only where nothing is left and the peer has
+    /// ended its own.
     pub(super) fn tell_ends(&self) {
         let cell = &self.prepare.cell;
         let may_miss = cell.receive_path.capabilities().picks_buffer && !cell.link.speaks_tcp();

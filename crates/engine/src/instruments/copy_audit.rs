@@ -325,12 +325,21 @@ impl Seen<'_> {
 ///
 /// # Errors
 /// Nothing can be had.
-pub(crate) fn supported() -> Result<String, Unavailable> {
+pub(crate) fn supported() -> Result<Audited, Unavailable> {
     let audit = copy_audit::CopyAudit::open()?;
-    Ok(note(&|counted| audit.hook(counted)))
+    Ok(audited(&|counted| audit.hook(counted)))
 }
 
-fn note(hooks: &Hooks<'_>) -> String {
+/// What an audit can count here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Audited {
+    /// Each step, how it is counted or why it is not.
+    pub(crate) note: String,
+    /// Whether every step can be.
+    pub(crate) is_whole: bool,
+}
+
+fn audited(hooks: &Hooks<'_>) -> Audited {
     let ways = Ways::find(hooks, true);
     let figures = [
         ("copied in", ways.copied_in.map(|(_, hook)| hook)),
@@ -341,11 +350,12 @@ fn note(hooks: &Hooks<'_>) -> String {
         ("calls", hooks(Counted::SystemCalls).map(hook)),
         ("completions of io_uring", hooks(Counted::RingCompletions).map(hook)),
     ];
+    let is_whole = figures.iter().all(|(_, way)| way.is_ok());
     let told = figures.into_iter().map(|(figure, way)| match way {
         Ok(hook) => format!("{figure}: {hook}"),
         Err(why) => format!("{figure}: no ({})", why.because),
     });
-    told.collect::<Vec<_>>().join("; ")
+    Audited { note: told.collect::<Vec<_>>().join("; "), is_whole }
 }
 
 #[cfg(test)]

@@ -250,7 +250,9 @@ fn of_an_end_on_another_host_every_figure_is_absent_with_the_remedy_and_none_is_
 
 #[test]
 fn the_note_tells_each_figures_way() {
-    let note = note(&all_but(&[Counted::CopyFromIter, Counted::CopyUbufs]));
+    let Audited { note, is_whole } =
+        audited(&all_but(&[Counted::CopyFromIter, Counted::CopyUbufs]));
+    assert!(!is_whole && audited(&all_but(&[])).is_whole);
     assert_eq!(
         note,
         "copied in: elimination; by reference: fentry; deferred: no (not here); copied out: breakpoint; pages pinned: fentry; calls: tracepoint; completions of io_uring: tracepoint"

@@ -153,7 +153,9 @@ pub(super) fn table(summary: &Summary, grid: &Grid, width: usize) -> Vec<Line> {
         let legend = match comparisons {
             1 => "? unclear".to_owned(),
             0 => "? unclear: a single round has no interval".to_owned(),
-            n => format!("? unclear, corrected for all {n} comparisons of this metric"),
+            n => {
+                format!("? unclear, corrected for all {n} comparisons of this metric (ratios.csv)")
+            }
         };
         lines.push(Line::wrapped(2).and(Style::Faint, legend));
     }

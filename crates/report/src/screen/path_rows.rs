@@ -452,7 +452,9 @@ impl<'a> PathRows<'a> {
             legend.push(match tested(self.summary, metric) {
                 1 => "? unclear".to_owned(),
                 0 => "? unclear: a single round has no interval".to_owned(),
-                n => format!("? unclear, corrected for all {n} comparisons of this metric"),
+                n => format!(
+                    "? unclear, corrected for all {n} comparisons of this metric (ratios.csv)"
+                ),
             });
         }
         let shown: Vec<&CellEstimates> = groups.flat_map(|group| group.group.entries()).collect();

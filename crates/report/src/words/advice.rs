@@ -3,8 +3,8 @@
 mod price;
 
 use analysis::advice::{
-    BreakEven, Choice, CopiesHere, Differs, Gap, LinkAdvice, NotReached, Saving, Seen, WhyNot,
-    of_fields,
+    Advice, BreakEven, Choice, CopiesHere, Differs, Gap, LinkAdvice, NotReached, Saving, Seen,
+    WhyNot, of_fields,
 };
 use analysis::estimate::Estimate;
 use analysis::findings::Others;
@@ -27,6 +27,18 @@ fn do_not_tell(of: Option<&Estimate>) -> String {
     });
     let corrected = if leaves_out_1 { " once they are corrected for their number" } else { "" };
     format!("the intervals do not tell{corrected}")
+}
+
+/// Which runs an answer is drawn from, after a command that was stopped.
+pub fn answered_from(advice: &Advice) -> String {
+    let mut runs: Vec<String> =
+        advice.links.iter().filter_map(|on| on.run.value().cloned()).collect();
+    runs.sort();
+    runs.dedup();
+    if runs.is_empty() {
+        return "no run answers the question yet".to_owned();
+    }
+    format!("the answer above is drawn from {}", listed(&runs))
 }
 
 /// What to use on one link, against what, by how much.
@@ -436,6 +448,21 @@ mod tests {
             let told = format!("no constant for zerocopy / sendmsg: {told}");
             assert_eq!(of_sizes([16_384, 16_384], pays, None), told);
         }
+    }
+
+    #[test]
+    fn an_answer_after_a_signal_names_the_runs_that_it_is_drawn_from() {
+        let none = Advice {
+            message_bytes: 64,
+            fields: 1,
+            threads: 1,
+            flows: 1,
+            against: None,
+            rate_gbps: None,
+            share_of_cpu: None,
+            links: Vec::new(),
+        };
+        assert_eq!(answered_from(&none), "no run answers the question yet");
     }
 
     #[test]

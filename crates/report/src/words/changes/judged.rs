@@ -13,7 +13,8 @@ pub fn judged(verdict: &Verdict<'_>, allowed: Share, changes: &Changes) -> Strin
         Verdict::Worse(worse) => got_worse(worse, allowed),
         Verdict::Undecided(unseen) => neither(unseen, allowed, changes),
         Verdict::Excluded => {
-            format!("nothing that was compared got worse by more than {}", percent(allowed.0))
+            let of = if allowed.0 < 1.0 { "nothing that was compared got" } else { "no cost got" };
+            format!("{of} worse by more than {}", percent(allowed.0))
         }
     }
 }
