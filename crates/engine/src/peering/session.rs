@@ -143,10 +143,9 @@ struct Reaped {
 impl Reaped {
     /// How it ended, where it has; what it had started and left is ended with it.
     fn reap(&mut self) -> std::io::Result<Option<ExitStatus>> {
-        if self.ended.is_none() {
-            if kernel::process::has_ended(&self.child) {
-                kernel::process::kill_group(&self.child);
-            }
+        // Not waited for before that is seen: it may end between a look and the next, and its group has to be killed first.
+        if self.ended.is_none() && kernel::process::has_ended(&self.child) {
+            kernel::process::kill_group(&self.child);
             self.ended = self.child.try_wait()?;
         }
         Ok(self.ended)
