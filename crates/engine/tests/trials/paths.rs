@@ -236,11 +236,13 @@ pub(crate) fn polled() {
             ("sqpoll=on placement=none", 1),
         ] {
             let cell = format!("send={path} message_bytes=4097 {more}");
-            // A sender or a thread that got no CPU in so short a window had nothing to tell.
+            // A sender or a thread that got no CPU in so short a window had nothing to tell; one that got none before either is not
+            // asleep yet when it is to begin, and not woken.
             let finished = in_windows(&cell, 20, |window_ms| {
                 let finished = checked_trial(&mut engine, &cell, window_ms);
                 let threads = finished.sender.ring_threads.as_ref()?.value()?;
-                let ran = pollers == 0 || threads.polling_cpu_ns > 0;
+                let is_woken = finished.sender.total.ring_wakeups > 0;
+                let ran = pollers == 0 || threads.polling_cpu_ns > 0 && is_woken;
                 (finished.sender.window.messages > 0 && ran).then_some(finished)
             });
             let (sent, received) = (finished.sender.total, finished.receiver.total);
