@@ -3,7 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use analysis::changes::{Changes, MeasuredRun, Verdict, compare as compared, verdict};
+use analysis::changes::{Changes, Comparison, MeasuredRun, Verdict, compare as compared, verdict};
+use analysis::metric::Better;
 use journal::{Owner, RunDirectory};
 use model::Share;
 use report::{ChangesOptions, Format};
@@ -35,6 +36,7 @@ pub(crate) fn compare(arguments: &CompareArguments) -> Result<(), Stop> {
         }
         return Err(stop);
     }
+    allowed.map_or(Ok(()), |allowed| check_judged(&changes, allowed))?;
     // The page first: what cannot be written is told before a screen is.
     if let Some(page) = &arguments.out {
         write_page(page, owner, &changes)?;
@@ -52,6 +54,17 @@ pub(crate) fn compare(arguments: &CompareArguments) -> Result<(), Stop> {
         Verdict::Worse(_) => Err(Stop::Invalid(text())),
         Verdict::Undecided(_) => Err(Stop::Undecided(text())),
     }
+}
+
+/// From 100 % on a limit is one of costs alone, of which there must be some: else nothing could pass it.
+fn check_judged(changes: &Changes, allowed: Share) -> Result<(), Stop> {
+    let has_cost = |it: &Comparison| it.changes.iter().any(|of| of.metric.better() == Better::Low);
+    if allowed.0 < 1.0 || changes.comparisons.iter().all(has_cost) {
+        return Ok(());
+    }
+    Err(Stop::Usage(format!(
+        "--fail-over: {allowed} judges CPU cost alone, as no goodput can lose that, and these runs have none to compare; give less than 100%"
+    )))
 }
 
 /// Each side must have a cell in common with the base.

@@ -23,13 +23,23 @@ fn made(place: &Place) -> String {
 
 /// The same of another plan, of which only such cells were reached.
 fn made_of(place: &Place, plan: &Plan, is_reached: impl Fn(&Cell) -> bool) -> String {
+    made_with(place, plan, is_reached, |cell, round| {
+        synthetic::trial(cell, round).faster(synthetic::noise(1, cell, round, 0.01))
+    })
+}
+
+/// The same of such trials.
+fn made_with(
+    place: &Place,
+    plan: &Plan,
+    is_reached: impl Fn(&Cell) -> bool,
+    trial: impl Fn(&Cell, u32) -> synthetic::TrialBuilder,
+) -> String {
     let path = place.path("made");
     let (directory, mut journal) = RunDirectory::begin(&path, None).unwrap();
     directory.write_plan(plan).unwrap();
     directory.write_host(&synthetic::host()).unwrap();
-    let records = synthetic::run(plan, 12, |cell, round| {
-        synthetic::trial(cell, round).faster(synthetic::noise(1, cell, round, 0.01))
-    });
+    let records = synthetic::run(plan, 12, trial);
     let is_kept = |record: &&Record| {
         let is_cut = matches!(record, Record::Trial(trial) if !is_reached(&trial.cell));
         !is_cut && !matches!(record, Record::Finish(_))
@@ -88,6 +98,36 @@ fn a_run_that_is_named_answers_whatever_machine_it_is_of() {
         assert!(text.output.contains(part), "{part}: {text:#?}");
     }
     assert!(text.output.lines().all(|line| line.chars().count() <= 100), "{text:#?}");
+}
+
+#[test]
+fn where_cpu_cost_would_decide_what_goodput_does_not_the_rate_is_asked_for() {
+    for costs in [[400.0, 200.0], [400.0, 400.0]] {
+        let place = Place::new();
+        let plan = synthetic::without_controls(&[(Factor::Threads, "1")]);
+        let run = made_with(
+            &place,
+            &plan,
+            |_| true,
+            |cell, round| {
+                let cost = costs[usize::from(cell.id().contains("sendmsg"))];
+                let noise = |seed| synthetic::noise(seed, cell, round, 0.05);
+                synthetic::trial(cell, round)
+                    .goodput_gbps(10.0 * noise(1))
+                    .ends_cpu_ns_per_kib(cost * noise(2))
+            },
+        );
+        let ask = |more: &[&str]| {
+            let never = ["--size", "4KiB", "--measure", "never", &run];
+            place.copycost(&[SHORT, &never, more].concat())
+        };
+        let ended = ask(&[]).ends_with(4);
+        let is_cost = costs[0] > costs[1];
+        assert_eq!(ended.error.contains("--rate 5Gbit/s"), is_cost, "{ended:#?}");
+        // And that does decide it.
+        let with_rate = ask(&["--rate", "5Gbit/s"]);
+        assert_eq!(with_rate.code == Some(0), is_cost, "{with_rate:#?}");
+    }
 }
 
 #[test]

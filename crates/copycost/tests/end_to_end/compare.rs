@@ -188,6 +188,24 @@ fn several_runs_a_side_are_given_with_with() {
 }
 
 #[test]
+fn a_limit_for_costs_alone_is_refused_where_there_is_no_cost() {
+    let place = Place::new();
+    for (name, goodput) in [("before", 20), ("after", 9)] {
+        let rows: Vec<String> = (1..6).map(|n| format!("A2,4096,1,{goodput}.{n}\n")).collect();
+        let table =
+            format!("implementation,message_size,threads,throughput_gbps\n{}", rows.concat());
+        std::fs::write(place.path(&format!("{name}.csv")), table).unwrap();
+        place.copycost(&["import", &format!("{name}.csv"), "--out", name]).ends_with(0);
+    }
+    let over = |share| place.copycost(&["compare", "before", "after", "--fail-over", share]);
+    let refused = over("150%").ends_with(2);
+    assert!(refused.error.contains("--fail-over: 150% judges CPU cost alone"), "{refused:#?}");
+    // What halved is worse by more than this, or may owe it to the machine.
+    let lower = over("30%");
+    assert!(matches!(lower.code, Some(1 | 4)), "{lower:#?}");
+}
+
+#[test]
 fn what_cannot_be_compared_is_one_line_and_exit_2() {
     let place = Place::new();
     made(&place, "before", &plan(), 1, |_| 1.0);

@@ -23,16 +23,8 @@ impl Engine {
         self.receiver_idle = None;
         match self.idle_round() {
             Ok(busy) => Ok(busy),
-            Err(TrialError::Interrupted) => {
-                self.ends = None;
-                Err(EngineError::Interrupted)
-            }
-            Err(TrialError::Failed(kind, why)) => {
-                self.ends = None;
-                if self.options.interrupts.requested().is_some() {
-                    return Err(EngineError::Interrupted);
-                }
-                self.unless_gone()?;
+            Err(error) => {
+                let (kind, why) = self.given_up(error)?;
                 Err(match kind {
                     FailureKind::Unsupported => EngineError::Unsupported(why),
                     FailureKind::EndLost | FailureKind::CallFailed | FailureKind::NothingPassed => {
@@ -40,6 +32,24 @@ impl Engine {
                     }
                 })
             }
+        }
+    }
+
+    /// What failed, where it is not the whole engine that has to stop. Whatever state the ends are in, what comes next begins with fresh ones.
+    ///
+    /// # Errors
+    /// Interrupted, or the peer is gone.
+    pub(super) fn given_up(
+        &mut self,
+        error: TrialError,
+    ) -> Result<(FailureKind, String), EngineError> {
+        self.ends = None;
+        match error {
+            TrialError::Failed(kind, why) if self.options.interrupts.requested().is_none() => {
+                self.unless_gone()?;
+                Ok((kind, why))
+            }
+            TrialError::Failed(..) | TrialError::Interrupted => Err(EngineError::Interrupted),
         }
     }
 

@@ -127,17 +127,8 @@ impl Engine {
                 self.peering.has_measured();
                 Ok((settings, Outcome::Finished(Box::new(finished))))
             }
-            Err(TrialError::Interrupted) => {
-                self.ends = None;
-                Err(EngineError::Interrupted)
-            }
-            Err(TrialError::Failed(kind, why)) => {
-                // Whatever state they are in, the next trial begins with fresh ends.
-                self.ends = None;
-                if self.options.interrupts.requested().is_some() {
-                    return Err(EngineError::Interrupted);
-                }
-                self.unless_gone()?;
+            Err(error) => {
+                let (kind, why) = self.given_up(error)?;
                 Ok((settings, failure(kind, why)))
             }
         }

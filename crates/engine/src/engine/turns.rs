@@ -5,7 +5,6 @@ use model::record::{Failure, FailureKind, Outcome, SeriesSettings, Settings};
 
 use super::{Engine, fresh_token};
 use crate::connect::Connect;
-use crate::ends::TrialError;
 use crate::error::EngineError;
 use crate::order::SeriesOrder;
 use crate::protocol::Among;
@@ -108,22 +107,13 @@ impl Engine {
                 Ok(outcomes)
             }
             Err(SeriesError { cell, error }) => {
-                // Whatever state they are in, the next series begins with fresh ends.
-                let TrialError::Failed(kind, why) = error else {
-                    self.ends = None;
-                    return Err(EngineError::Interrupted);
-                };
+                let (kind, why) = self.given_up(error)?;
                 for (place, (outcome, (_, _, set))) in outcomes.iter_mut().zip(&seated).enumerate()
                 {
                     if cell.is_none_or(|cell| cell == place) {
                         *outcome = Some((settings(place, set), failure(kind, why.clone())));
                     }
                 }
-                self.ends = None;
-                if self.options.interrupts.requested().is_some() {
-                    return Err(EngineError::Interrupted);
-                }
-                self.unless_gone()?;
                 Ok(outcomes)
             }
         }
