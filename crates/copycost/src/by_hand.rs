@@ -22,6 +22,8 @@ mod told;
 
 /// How long `connect` tries.
 const CONNECTING: Duration = Duration::from_secs(10);
+/// What `connect` adds to a failure to reach the server.
+const THERE: &str = "; on the other host: copycost serve";
 /// Commands that are printed for a machine of many addresses.
 const MOST_COMMANDS: usize = 8;
 
@@ -202,10 +204,10 @@ pub(crate) fn connect(arguments: &ConnectArguments) -> Result<(), Stop> {
             Err(told::turned_away(address, why, options.token.is_some()))
         }
         HandEnd::NotReached(why) if options.addresses.len() > 1 => Err(Stop::Cannot(format!(
-            "tried {}; the last: {why}",
+            "tried {}; the last: {why}{THERE}",
             counted(options.addresses.len(), "address", "addresses")
         ))),
-        HandEnd::NotReached(why) => Err(Stop::Cannot(why)),
+        HandEnd::NotReached(why) => Err(Stop::Cannot(format!("{why}{THERE}"))),
     }
 }
 

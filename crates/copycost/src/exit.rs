@@ -11,8 +11,9 @@ const UNDECIDED: u8 = 4;
 const INTERRUPTED: u8 = 130;
 
 /// The same for `--help`.
-pub(crate) const EXIT_CODES: &str = "Exit codes: 0 done; 1 a fault found by verify, with --strict an invalid cell, \
-a broken law or a run that cannot be read, or with --fail-over a change for the worse; 2 wrong usage; 3 this machine cannot do it, or no trial is valid; 4 undecided (advise, compare --fail-over); 130 interrupted, what was measured is kept.";
+pub(crate) const EXIT_CODES: &str = "Exit codes: 0 done; 1 done, and something is wrong: a fault (verify), \
+an invalid cell or a broken law (run --strict, report --strict), a directory left out (table --strict), a change for the worse (compare --fail-over); \
+2 wrong usage; 3 this machine cannot do it, or no trial is valid; 4 undecided (advise, compare --fail-over); 130 interrupted, what was measured is kept.";
 
 /// Why a command did not simply end well.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -58,7 +58,9 @@ const OVERVIEW: &str = "copycost measures what it costs to move bytes through a 
                     (--size 20KB)
   copycost compare  what changed between two runs: copycost compare A B
   copycost probe    what this machine can measure, and how to unlock the rest
+  copycost verify   prove that every way of sending delivers what was sent
 
+To another host:   copycost run --peer user@host (over ssh)
 Every command: copycost --help";
 
 fn main() -> ExitCode {

@@ -168,7 +168,7 @@ fn list<T: FactorValue + PartialEq + std::fmt::Display>(text: &str) -> Result<Ve
 }
 
 factors! {
-    /// How the sender hands a message to the kernel: send (A1), staged (A1'), sendmsg (A2), zerocopy (A3), send-more, sendfile, splice, uring-send, uring-sendmsg, uring-write-fixed, uring-send-zc, uring-sendmsg-zc, uring-send-zc-fixed, hybrid.
+    /// How the sender hands a message to the kernel: send (A1), staged (A1'), sendmsg (A2), zerocopy (A3), send-more, sendfile, splice, uring-send, uring-sendmsg, uring-write-fixed, uring-send-zc, uring-sendmsg-zc, uring-send-zc-fixed, hybrid; A1 to A3 are their names in the paper.
     Send { send_path: SendPath = SendPath::Send, key "send", id "send", column "send_path", always }
     /// How the receiver takes bytes from the kernel: recv, recvmsg or readv (eight pieces), recv-trunc (MSG_TRUNC, copies nothing), recv-zerocopy (TCP_ZEROCOPY_RECEIVE), uring-recv (io_uring multishot, eight provided buffers).
     Recv { receive_path: ReceivePath = ReceivePath::Recv, key "recv", id "recv", column "receive_path" }

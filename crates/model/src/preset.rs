@@ -52,7 +52,7 @@ impl Preset {
     pub const fn help(self) -> &'static str {
         match self {
             Self::Default => "the paper's 48 cells on loopback; about five minutes",
-            Self::Quick => "the same cells, three short rounds, preliminary; under a minute",
+            Self::Quick => "the same cells, three short rounds, preliminary; half a minute",
             Self::Paper => "the paper's method: 10 s windows, one round, preliminary; 10 min",
             Self::BreakEven => "64 B to 1 MiB, one thread: where one path overtakes another",
             Self::ZeroCopy => "when MSG_ZEROCOPY pays: loopback and the sink; root; ten minutes",

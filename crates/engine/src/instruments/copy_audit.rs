@@ -351,10 +351,17 @@ fn audited(hooks: &Hooks<'_>) -> Audited {
         ("completions of io_uring", hooks(Counted::RingCompletions).map(hook)),
     ];
     let is_whole = figures.iter().all(|(_, way)| way.is_ok());
-    let told = figures.into_iter().map(|(figure, way)| match way {
-        Ok(hook) => format!("{figure}: {hook}"),
-        Err(why) => format!("{figure}: no ({})", why.because),
-    });
+    // Steps of one way, or of one reason why there is none, are told together.
+    let mut told: Vec<(String, Vec<&str>)> = Vec::new();
+    for (figure, way) in figures {
+        let how =
+            way.map_or_else(|why| format!("no ({})", why.because), |hook: Hook| hook.to_string());
+        match told.iter_mut().find(|(other, _)| *other == how) {
+            Some((_, figures)) => figures.push(figure),
+            None => told.push((how, vec![figure])),
+        }
+    }
+    let told = told.into_iter().map(|(how, figures)| format!("{}: {how}", figures.join(", ")));
     Audited { note: told.collect::<Vec<_>>().join("; "), is_whole }
 }
 

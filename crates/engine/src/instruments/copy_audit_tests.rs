@@ -255,6 +255,6 @@ fn the_note_tells_each_figures_way() {
     assert!(!is_whole && audited(&all_but(&[])).is_whole);
     assert_eq!(
         note,
-        "copied in: elimination; by reference: fentry; deferred: no (not here); copied out: breakpoint; pages pinned: fentry; calls: tracepoint; completions of io_uring: tracepoint"
+        "copied in: elimination; by reference, pages pinned: fentry; deferred: no (not here); copied out: breakpoint; calls, completions of io_uring: tracepoint"
     );
 }
