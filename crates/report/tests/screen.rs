@@ -422,6 +422,24 @@ fn cells_that_were_not_reached_are_not_called_invalid() {
 }
 
 #[test]
+fn ratios_of_groups_that_are_not_shown_are_told_with_where_they_are() {
+    let told = |lists: &[(Factor, &str)]| {
+        let plan = synthetic::plan(lists);
+        let text = plain(&common::summary(&plan), &plan, 200);
+        text.lines().find(|line| line.contains("more group")).map(ToOwned::to_owned)
+    };
+    let paths = (Factor::Send, "sendmsg,zerocopy");
+    let of = |shapes| [paths, (Factor::Threads, "1"), (Factor::Shape, shapes)];
+    assert_eq!(
+        told(&of("24+1024,24+4096,24+65536")).as_deref(),
+        Some("ratios of 2 more groups of shape: ratios.csv, and Figures in report.html")
+    );
+    assert_eq!(told(&of("24+1024")), None, "all are shown");
+    // The heading of the table says of how many threads it is.
+    assert_eq!(told(&[paths, (Factor::Threads, "1,4")]), None);
+}
+
+#[test]
 fn one_path_alone_is_compared_with_nothing() {
     let plan = synthetic::plan(&[(Factor::Send, "sendmsg"), (Factor::Threads, "1")]);
     let text = verbose(&common::summary(&plan), &plan, 100);
