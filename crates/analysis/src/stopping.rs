@@ -349,6 +349,18 @@ impl Observations {
         asked.filter(|cell| self.is_precise(cell)).count()
     }
 
+    /// How many ratios are as narrow as asked, and of how many that can be measured; none where the plan compares nothing.
+    pub fn narrow_ratios(&self) -> Option<(usize, usize)> {
+        let all = self.blocks.iter().flat_map(|of| &of.ratios);
+        all.clone().next()?;
+        let is_hopeless = |aim: &&Aim| {
+            let against = aim.against.as_ref().map(|(cell, _)| *cell);
+            std::iter::once(aim.cell).chain(against).any(|cell| self.is_given_up(cell))
+        };
+        let narrow = all.clone().filter(|aim| aim.is_narrow).count();
+        Some((narrow, all.filter(|aim| aim.is_narrow || !is_hopeless(aim)).count()))
+    }
+
     /// Whether a cell could not be measured on this machine at all; such a cell is not waited for.
     pub fn is_unsupported(&self, cell: &Cell) -> bool {
         let seen = self.places.place(cell).and_then(|place| self.seen.get(place));

@@ -14,7 +14,7 @@ use analysis::changes::{
 use analysis::metric::Metric;
 use analysis::results::Finding;
 use model::values::Replica;
-use model::{Cell, Factor, Plan, SendPath};
+use model::{Cell, Factor, Plan, Preset, SendPath};
 use synthetic::{noise, normal};
 
 const ROUNDS: u32 = 10;
@@ -473,4 +473,38 @@ fn runs_of_other_cells_or_with_other_audits_have_other_settings() {
     let settings = changes.comparisons[0].settings.iter().filter(|it| it.is_asked);
     let told: Vec<_> = settings.map(|it| (it.fact.as_str(), it.other.join("|"))).collect();
     assert_eq!(told, [("sizes", "64".to_owned()), ("audits", "copy-audit".to_owned())]);
+}
+
+#[test]
+fn what_was_asked_for_is_told_as_the_cells_have_it_and_not_as_the_plan_lists_it() {
+    let set = |plan: &mut Plan, factor, values| plan.factors.set(factor, values).unwrap();
+    let mut hybrid = Plan::preset(Preset::Hybrid);
+    set(&mut hybrid, Factor::Shape, "24+1024,24+1000+4096");
+    set(&mut hybrid, Factor::Link, "loopback");
+    set(&mut hybrid, Factor::AckPlacement, "helper");
+    let mut wide = Plan::preset(Preset::Default);
+    set(&mut wide, Factor::Send, "sendmsg,zerocopy");
+    set(&mut wide, Factor::Message, "4096");
+    set(&mut wide, Factor::Threads, "1");
+    set(&mut wide, Factor::Fields, "24");
+    let told = |base: &Plan, other: &Plan| -> Vec<String> {
+        let changes = of(run(base, 1, QUIET, 2, same), run(other, 2, QUIET, 2, same));
+        let asked = changes.comparisons[0].settings.iter().filter(|it| it.is_asked);
+        asked.map(|it| format!("{}: {:?} > {:?}", it.fact, it.base, it.other)).collect()
+    };
+    // A shape decides size and fields, whatever the plan's lists of those say.
+    assert_eq!(
+        told(&hybrid, &wide),
+        [
+            r#"send: ["sendmsg, zerocopy, hybrid"] > ["sendmsg, zerocopy"]"#,
+            r#"sizes: ["1048, 5120"] > ["4096"]"#,
+            r#"fields: ["2, 3"] > ["24"]"#,
+            r#"shape: ["24+1024, 24+1000+4096"] > ["equal"]"#,
+            r#"copy-below: ["1024, 1048576"] > ["16384"]"#,
+        ]
+    );
+    let mut listed = hybrid.clone();
+    set(&mut listed, Factor::Fields, "24");
+    set(&mut listed, Factor::Message, "65536");
+    assert_eq!(told(&hybrid, &listed), [""; 0], "the same cells");
 }

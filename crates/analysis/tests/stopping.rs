@@ -67,6 +67,8 @@ fn one_wide_cell_keeps_the_run_going_and_its_widest_ratio_is_named() {
     assert_eq!(observations.half_width(&widest.cell), Some(widest.half_width));
     // Each of the others is compared with it.
     assert_eq!(observations.precise_cells(), 0);
+    let (narrow, of) = observations.narrow_ratios().unwrap();
+    assert!(narrow > 0 && narrow < of, "{narrow} of {of}: those that it is in are wide");
     // Where it is compared with nothing, nothing waits for it.
     let mut without = plan;
     without.contrasts = vec!["send: sendmsg / send".parse().unwrap()];

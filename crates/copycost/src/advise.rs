@@ -27,18 +27,17 @@ use crate::terminal::{Reader, show, tell};
 use crate::time_limit::TimeLimit;
 
 mod longest_field;
+mod remedy;
 mod runs;
 mod scope;
 
 use longest_field::{copy_below, longest};
+use remedy::remedy;
 use runs::{Runs, holds_a_run};
-use scope::{Scope, in_minutes};
+use scope::Scope;
 
 /// Turns of a series where the time is short. What differs between series weighs about as much as what differs within so few.
 const TURNS: u32 = 4;
-
-/// What decides most questions that a minute does not.
-const MORE_TIME: Nanos = Nanos::s(300);
 
 /// Answers a question, and measures first what no run covers.
 ///
@@ -117,41 +116,6 @@ pub(crate) fn advise(arguments: &AdviseArguments) -> Result<(), Stop> {
         _ if advice.is_decided() => Ok(()),
         _ => Err(Stop::Undecided(remedy(&advice, arguments, &runs, &asked))),
     }
-}
-
-/// What would decide it.
-fn remedy(advice: &Advice, arguments: &AdviseArguments, runs: &Runs, asked: &Asked) -> String {
-    // More than it had.
-    let twice = Nanos(asked.max_time.0.saturating_mul(2));
-    let time = in_minutes(asked.takes.unwrap_or_default().max(MORE_TIME).max(twice));
-    let is_covered = advice.links.iter().all(advice::LinkAdvice::is_covered);
-    if is_covered && arguments.measure == "never" && cost_decides(runs, asked) {
-        return "CPU cost would decide it: give the rate at which you send, such as --rate 5Gbit/s"
-            .to_owned();
-    }
-    let differs = advice.links.iter().any(|on| on.gap.is_some());
-    match arguments.measure.as_str() {
-        "never" if !is_covered && runs.is_of_another_machine => {
-            "ask for what that run has, or measure here: leave out its name and --measure never"
-                .to_owned()
-        }
-        "never" if !is_covered && differs => {
-            "ask for what that run has, or let it measure: leave out --measure never".to_owned()
-        }
-        "never" if !is_covered => "let it measure: leave out --measure never".to_owned(),
-        "always" => format!("give it more time, such as --max-time {time}, or a quieter machine"),
-        _ => format!("measure anew with more time: --measure always --max-time {time}"),
-    }
-}
-
-/// Whether the runs decide the question by CPU cost where it is put without a rate, and so is one of goodput.
-fn cost_decides(runs: &Runs, asked: &Asked) -> bool {
-    let question = &asked.question;
-    if question.rate_gbps.is_some() || question.share_of_cpu.is_some() {
-        return false;
-    }
-    // Which rate it is decides nothing, only that there is one.
-    runs.advice(&Question { rate_gbps: Some(1.0), ..question.clone() }).is_decided()
 }
 
 /// The link without devices of its own, for peers on this host, and those that stand in for a peer elsewhere: nothing is copied

@@ -8,8 +8,8 @@ use analysis::marks::{is_void, judge};
 use analysis::stopping::Widest;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use model::record::{FinishReason, Record, Trial};
-use model::{Cell, Factor, Nanos, Plan};
-use report::numbers::{counted, duration, half_width};
+use model::{Cell, Factor, Nanos, Plan, Share};
+use report::numbers::{counted, duration, half_width, percent};
 use study::{Event, FirstRound, OutOfTime};
 
 use crate::live_table::{LiveTable, clipped};
@@ -48,6 +48,8 @@ pub(crate) struct Progress {
     said: String,
     quiet: bool,
     round: u32,
+    /// What the plan asks of ratios.
+    precision: Option<Share>,
     widest: Option<Widest>,
     /// The last estimate of the time left, and when it was made.
     left: Option<(Nanos, Instant)>,
@@ -76,6 +78,7 @@ impl Progress {
             said: String::new(),
             quiet,
             round: 0,
+            precision: plan.measure.precision,
             widest: None,
             left: None,
             retried: 0,
@@ -115,7 +118,7 @@ impl Progress {
                 }
             }
             Event::Retried { .. } => self.retried += 1,
-            Event::RoundEnded { round, widest, precise, cells, elapsed, first, left } => {
+            Event::RoundEnded { round, widest, ratios, precise, cells, elapsed, first, left } => {
                 self.widest.clone_from(widest);
                 let slow = first.filter(is_slow);
                 self.slow = slow.or(self.slow);
@@ -125,7 +128,7 @@ impl Progress {
                         *round,
                         self.retried,
                         widest.as_ref(),
-                        (*precise, *cells),
+                        &self.precise(*ratios, (*precise, *cells)),
                         *elapsed,
                         *left,
                     );
@@ -223,6 +226,20 @@ impl Progress {
         }
     }
 
+    /// What is as precise as asked, by the words of the run's last lines: ratios where the plan compares, else cells.
+    fn precise(&self, ratios: Option<(u32, u32)>, cells: (u32, u32)) -> String {
+        match (ratios, self.precision) {
+            (Some((narrow, of)), Some(precision)) => {
+                format!(
+                    "{narrow} of {} to ±{}",
+                    counted(of, "ratio", "ratios"),
+                    percent(precision.0)
+                )
+            }
+            _ => format!("{} of {} cells as precise as asked", cells.0, cells.1),
+        }
+    }
+
     fn in_hand(&self, cell: &Cell, number: u32, of: u32, attempt: u32) -> String {
         let mut parts =
             vec![format!("round {}", self.round), format!("trial {number}/{of}"), brief(cell)];
@@ -253,14 +270,14 @@ fn round_line(
     round: u32,
     retried: u32,
     widest: Option<&Widest>,
-    (precise, cells): (u32, u32),
+    precise: &str,
     elapsed: Nanos,
     left: Option<Nanos>,
 ) -> String {
     let mut parts = vec![format!("round {round} done after {}", about(elapsed))];
     if let Some(widest) = widest {
         parts.push(format!("widest: {} ({})", half_width(widest.half_width), compared(widest)));
-        parts.push(format!("{precise} of {cells} cells as precise as asked"));
+        parts.push(precise.to_owned());
     }
     if retried > 0 {
         parts.push(format!("{} made again", counted(retried, "attempt", "attempts")));
@@ -313,21 +330,41 @@ mod tests {
         let cell: Cell = "send=zerocopy message_bytes=65536 threads=4 nodelay=on".parse().unwrap();
         let mut widest = Widest { cell, contrast: None, half_width: 0.051 };
         widest.contrast = Some("send: zerocopy / sendmsg".parse().unwrap());
-        let line = round_line(3, 2, Some(&widest), (30, 48), Nanos::s(75), Some(Nanos::s(192)));
+        let line = round_line(
+            3,
+            2,
+            Some(&widest),
+            "30 of 48 ratios to ±1.2 %",
+            Nanos::s(75),
+            Some(Nanos::s(192)),
+        );
         assert_eq!(
             line,
-            "round 3 done after 1m15s, widest: ±5.1 % (zerocopy / sendmsg 64 KiB ×4 nodelay=on), 30 of 48 cells as precise as asked, 2 attempts made again, about 3m12s left"
+            "round 3 done after 1m15s, widest: ±5.1 % (zerocopy / sendmsg 64 KiB ×4 nodelay=on), 30 of 48 ratios to ±1.2 %, 2 attempts made again, about 3m12s left"
         );
         widest.contrast = Some("nodelay: on / off".parse().unwrap());
-        let line = round_line(2, 0, Some(&widest), (0, 48), Nanos::s(5), None);
+        let line = round_line(2, 0, Some(&widest), "", Nanos::s(5), None);
         assert!(line.contains("(zerocopy 64 KiB ×4 nodelay=on, nodelay: on / off)"), "{line}");
         let widest = Widest { cell: Cell::default(), contrast: None, half_width: 254.97 };
-        let line = round_line(2, 0, Some(&widest), (0, 48), Nanos::s(5), None);
+        let line = round_line(2, 0, Some(&widest), "0 of 48 ratios to ±1.2 %", Nanos::s(5), None);
         assert_eq!(
             line,
-            "round 2 done after 5 s, widest: no useful interval (send 4 KiB ×1), 0 of 48 cells as precise as asked"
+            "round 2 done after 5 s, widest: no useful interval (send 4 KiB ×1), 0 of 48 ratios to ±1.2 %"
         );
-        assert_eq!(round_line(1, 0, None, (0, 48), Nanos::s(5), None), "round 1 done after 5 s");
+        assert_eq!(round_line(1, 0, None, "", Nanos::s(5), None), "round 1 done after 5 s");
+    }
+
+    #[test]
+    fn what_is_precise_is_counted_as_in_the_last_lines() {
+        let mut plan = Plan::preset(model::Preset::Default);
+        let told =
+            |plan: &Plan, ratios| Progress::new(false, true, plan, &[]).precise(ratios, (3, 6));
+        assert_eq!(told(&plan, Some((1, 4))), "1 of 4 ratios to ±1.2 %");
+        assert_eq!(told(&plan, Some((0, 1))), "0 of 1 ratio to ±1.2 %");
+        // Where nothing is compared its cells are what it aims at.
+        assert_eq!(told(&plan, None), "3 of 6 cells as precise as asked");
+        plan.measure.precision = None;
+        assert!(!told(&plan, Some((1, 4))).contains("ratio"), "no precision is asked for");
     }
 
     #[test]
@@ -336,6 +373,7 @@ mod tests {
         let ended = |took| Event::RoundEnded {
             round: 1,
             widest: None,
+            ratios: Some((0, 32)),
             precise: 0,
             cells: 48,
             elapsed: Nanos::s(40),

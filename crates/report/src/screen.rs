@@ -73,6 +73,11 @@ pub fn screen(summary: &Summary, host: &Host, plan: &Plan, options: ScreenOption
     let text_width = width.min(WIDEST_TEXT);
     let grid = Grid::new(&summary.estimates);
     let shown = |lines: &[Line]| render(lines, text_width, options.colour);
+    if let Some(text) = nothing_finished(summary, options.directory).filter(|_| !options.verbose) {
+        let line = Line::wrapped(2).and(Style::Strong, text);
+        let foot = shown(&foot(summary, host, plan, &grid, options));
+        return shown(&[line]) + "\n" + &foot;
+    }
     let mut answer = broken_laws(summary);
     let sentences = recommendations(summary).into_iter().chain(receiving(summary, MOST_BEHIND));
     answer.extend(sentences.map(|line| Line::wrapped(2).and(Style::Strong, line)));
@@ -143,6 +148,26 @@ pub fn screen(summary: &Summary, host: &Host, plan: &Plan, options: ScreenOption
     let most = if options.verbose { all.len() } else { most };
     parts.push(shown(&first_warnings(&all, most, options.directory)) + &foot);
     parts.join("\n")
+}
+
+/// Of a run that was stopped before its first round was whole: what is kept, and how to go on. Tables would be all but empty, and
+/// what is in them is not compared.
+fn nothing_finished(summary: &Summary, directory: &str) -> Option<String> {
+    let run = &summary.run;
+    if run.finish != Ending::Interrupted || run.rounds > 0 {
+        return None;
+    }
+    let next = format!("go on with: copycost run --resume {directory}");
+    if run.trials == 0 {
+        return Some(format!("No round was finished, and nothing is kept; {next}"));
+    }
+    let tried = |entry: &&CellEstimates| !entry.control && entry.trials + entry.void_trials > 0;
+    let cells = summary.estimates.iter().filter(tried).count();
+    Some(format!(
+        "No round was finished; kept: {}, of {cells} of {}; {next} (so far: copycost report {directory} --verbose)",
+        counted(run.trials, "trial", "trials"),
+        counted(run.cells, "cell", "cells"),
+    ))
 }
 
 /// Where it was measured, how much, and where the report lies.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use analysis::estimate::Estimate;
 use analysis::metric::Metric;
-use analysis::results::Finding;
+use analysis::results::{Ending, Finding};
 use analysis::summary::Summary;
 use analysis::warnings::Warning;
 use model::{Cell, Factor, Mark, Measured, Plan, Preset};
@@ -419,6 +419,61 @@ fn cells_that_were_not_reached_are_not_called_invalid() {
     assert!(text.contains("No trial yet, so there is no figure to show."), "{text}");
     assert!(!text.contains("alid trial"), "{text}");
     assert!(text.contains("48 cells: not reached yet"), "{text}");
+}
+
+#[test]
+fn a_run_that_was_stopped_within_its_first_round_is_told_in_a_line_and_has_no_table() {
+    let plan = Plan::preset(Preset::Default);
+    let mut summary = common::summary(&plan);
+    let tables = |text: &str| text.contains("goodput Gbit/s") || text.contains("ratio, ");
+    let go_on = "go on with: copycost run --resume copycost-runs/latest";
+    let first = |summary: &Summary| {
+        let text = plain(summary, &plan, 200).replace("\n  ", " ");
+        let first = text.lines().next().unwrap().to_owned();
+        (first, text.lines().count(), tables(&text))
+    };
+    summary.run.rounds = 0;
+    // What another limit cut still shows what it has.
+    summary.run.finish = Ending::Time;
+    assert!(first(&summary).2);
+    summary.run.finish = Ending::Interrupted;
+    for index in 3..summary.estimates.len() {
+        common::without_trial(&mut summary, index, "it was never tried");
+        summary.estimates[index].void_trials = 0;
+    }
+    summary.run.trials = 6;
+    let (line, lines, has_tables) = first(&summary);
+    assert_eq!(
+        line,
+        format!(
+            "No round was finished; kept: 6 trials, of 3 of 48 cells; {go_on} (so far: copycost report copycost-runs/latest --verbose)"
+        )
+    );
+    assert!(!has_tables && lines < 8, "{}", plain(&summary, &plan, 200));
+    assert!(tables(&verbose(&summary, &plan, 200)), "what there is is shown to who asks");
+    summary.run.trials = 0;
+    assert_eq!(first(&summary).0, format!("No round was finished, and nothing is kept; {go_on}"));
+    // One whole round has its tables.
+    summary.run.rounds = 1;
+    assert!(first(&summary).2);
+}
+
+#[test]
+fn ratios_of_groups_that_are_not_shown_are_told_with_where_they_are() {
+    let told = |lists: &[(Factor, &str)]| {
+        let plan = synthetic::plan(lists);
+        let text = plain(&common::summary(&plan), &plan, 200);
+        text.lines().find(|line| line.contains("more group")).map(ToOwned::to_owned)
+    };
+    let paths = (Factor::Send, "sendmsg,zerocopy");
+    let of = |shapes| [paths, (Factor::Threads, "1"), (Factor::Shape, shapes)];
+    assert_eq!(
+        told(&of("24+1024,24+4096,24+65536")).as_deref(),
+        Some("ratios of 2 more groups of shape: ratios.csv, and Figures in report.html")
+    );
+    assert_eq!(told(&of("24+1024")), None, "all are shown");
+    // The heading of the table says of how many threads it is.
+    assert_eq!(told(&[paths, (Factor::Threads, "1,4")]), None);
 }
 
 #[test]

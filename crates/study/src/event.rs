@@ -83,6 +83,8 @@ pub enum Event {
         round: u32,
         /// What is known least precisely, once there are intervals.
         widest: Option<Widest>,
+        /// Ratios that are as narrow as the plan asks, and of how many that can be measured here; none where it compares nothing.
+        ratios: Option<(u32, u32)>,
         /// Cells that are as precise as the plan asks.
         precise: u32,
         /// Cells, without controls, that can be measured here.

@@ -93,6 +93,12 @@ impl Progress {
         saturating(self.observations.precise_cells())
     }
 
+    /// How many ratios are as narrow as asked, and of how many; none where nothing is compared.
+    pub(crate) fn narrow_ratios(&self) -> Option<(u32, u32)> {
+        let (narrow, of) = self.observations.narrow_ratios()?;
+        Some((saturating(narrow), saturating(of)))
+    }
+
     /// Cells, without controls, that this machine was not found unable to measure.
     pub(crate) fn cells(&self) -> u32 {
         saturating(self.cells.iter().filter(|cell| !self.is_unsupported(cell)).count())

@@ -345,6 +345,16 @@ impl Running<'_> {
         let widest = self.progress.widest();
         let left = self.pace.left(round, widest.as_ref().map(|widest| widest.half_width), elapsed);
         let (precise, cells) = (self.progress.precise_cells(), self.progress.cells());
-        self.emit(Event::RoundEnded { round, widest, precise, cells, elapsed, first, left });
+        let ratios = self.progress.narrow_ratios();
+        self.emit(Event::RoundEnded {
+            round,
+            widest,
+            ratios,
+            precise,
+            cells,
+            elapsed,
+            first,
+            left,
+        });
     }
 }

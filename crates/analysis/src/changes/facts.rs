@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use model::host::Host;
 use model::line_facts::Facts;
 use model::plan::Measure;
-use model::{Factor, Measured, Plan, Thresholds};
+use model::{Cell, Factor, Measured, Plan, Thresholds};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -182,11 +182,24 @@ fn asked_facts(plan: &Plan, run: &MeasuredRun) -> Facts {
     if run.is_imported() {
         return Facts::new();
     }
+    let cells = plan.cells();
     let of_factor =
-        |factor: &Factor| (factor.key().to_owned(), Some(plan.factors.get(*factor).join(", ")));
+        |factor: &Factor| (factor.key().to_owned(), Some(values(&cells, *factor).join(", ")));
     let audits = (AUDITS.to_owned(), plan.measure.get(AUDITS));
     // Where workers ran, and by which congestion control, is told as it was.
     let told = [Factor::Placement, Factor::Congestion];
     let factors = Factor::ALL.iter().filter(|of| !told.contains(of));
     factors.map(of_factor).chain([audits]).collect()
+}
+
+/// The values that a plan's cells have of a factor, in the plan's order. Its lists tell more and less: of cells that have a shape
+/// it decides size and fields, and a value that means nothing to any cell is none of it.
+fn values(cells: &[Cell], factor: Factor) -> Vec<String> {
+    let of = |cells: &mut dyn Iterator<Item = &Cell>| {
+        let mut seen = BTreeSet::new();
+        cells.map(|cell| cell.get(factor)).filter(|value| seen.insert(value.clone())).collect()
+    };
+    // Beside cells to which the factor means something, the default of the others is no value that was asked for.
+    let meant: Vec<String> = of(&mut cells.iter().filter(|cell| cell.idle(factor).is_none()));
+    if meant.is_empty() { of(&mut cells.iter()) } else { meant }
 }

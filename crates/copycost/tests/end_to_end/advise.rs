@@ -35,6 +35,17 @@ fn made_with(
     is_reached: impl Fn(&Cell) -> bool,
     trial: impl Fn(&Cell, u32) -> synthetic::TrialBuilder,
 ) -> String {
+    made_in(place, plan, Nanos::s(5), is_reached, trial)
+}
+
+/// The same that took so long.
+fn made_in(
+    place: &Place,
+    plan: &Plan,
+    spent: Nanos,
+    is_reached: impl Fn(&Cell) -> bool,
+    trial: impl Fn(&Cell, u32) -> synthetic::TrialBuilder,
+) -> String {
     let path = place.path("made");
     let (directory, mut journal) = RunDirectory::begin(&path, None).unwrap();
     directory.write_plan(plan).unwrap();
@@ -44,7 +55,7 @@ fn made_with(
         let is_cut = matches!(record, Record::Trial(trial) if !is_reached(&trial.cell));
         !is_cut && !matches!(record, Record::Finish(_))
     };
-    let end = Record::Finish(Finish { reason: FinishReason::Time, spent_ns: Nanos::s(5) });
+    let end = Record::Finish(Finish { reason: FinishReason::Time, spent_ns: spent });
     for record in records.iter().filter(is_kept).chain([&end]) {
         journal.append(record).unwrap();
     }
@@ -131,17 +142,45 @@ fn where_cpu_cost_would_decide_what_goodput_does_not_the_rate_is_asked_for() {
 }
 
 #[test]
+fn what_a_long_run_left_open_takes_more_time_than_that_had() {
+    for (spent, enough) in [(Nanos::s(5), "5m"), (Nanos::s(400), "14m")] {
+        let place = Place::new();
+        let plan = synthetic::without_controls(&[(Factor::Threads, "1")]);
+        let run = made_in(
+            &place,
+            &plan,
+            spent,
+            |_| true,
+            |cell, round| {
+                let noise = |seed| synthetic::noise(seed, cell, round, 0.05);
+                synthetic::trial(cell, round)
+                    .goodput_gbps(10.0 * noise(1))
+                    .ends_cpu_ns_per_kib(400.0 * noise(2))
+            },
+        );
+        let never = ["--size", "4KiB", "--measure", "never", &run];
+        let ended = place.copycost(&[SHORT, &never].concat()).ends_with(4);
+        let command = format!(
+            "undecided: measure anew with more time: copycost advise --size 4KiB --link loopback --send send,sendmsg --measure always --max-time {enough}\n"
+        );
+        assert!(ended.error.ends_with(&command), "{ended:#?}");
+    }
+}
+
+#[test]
 fn without_a_run_and_without_measuring_nothing_is_claimed() {
     let place = Place::new();
     let ended = place.copycost(&["advise", "--measure", "never"]).ends_with(4);
     assert!(ended.output.starts_with("Same host (loopback): not measured."), "{ended:#?}");
-    assert!(ended.error.contains("undecided: "), "{ended:#?}");
+    assert!(ended.error.ends_with("undecided: measure it: copycost advise\n"), "{ended:#?}");
     // Nor from another size, on whose side the answer may be another one.
     let run = place.tiny_run();
     let run = run.to_str().unwrap();
     let ended =
         place.copycost(&["advise", run, "--measure", "never", "--size", "1MiB"]).ends_with(4);
     assert!(ended.output.contains("not measured at 1 MiB"), "{ended:#?}");
+    let command = format!("measure it: copycost advise {run} --size 1MiB\n");
+    assert!(ended.error.ends_with(&command), "{ended:#?}");
 }
 
 #[test]
@@ -159,7 +198,12 @@ fn why_a_run_does_not_cover_a_question_is_named_with_its_values() {
     ] {
         let ended = ask(&[asked, &[&run]].concat());
         assert!(ended.output.contains(part), "{part}: {ended:#?}");
-        assert!(ended.error.contains("ask for what that run has, or measure here"), "{ended:#?}");
+        // What is named measures the same here.
+        let command = format!(
+            "ask for what that run has, or measure here: copycost advise --size 4KiB {}",
+            asked.join(" ")
+        );
+        assert!(ended.error.trim_end().ends_with(&command), "{ended:#?}");
     }
     // Of a table that does not tell its link nothing is said of one.
     place.write("mine.csv", "impl,size,threads,goodput_gbps\nA1,4096,1,1\nA2,4096,1,2\n");

@@ -84,6 +84,8 @@ fn after_a_signal_what_was_measured_is_there_and_the_exit_code_is_130() {
         let facts = run_facts(&run);
         assert_eq!(facts["finish"], "interrupted");
         assert_eq!(facts["trials"], trials(&run).len());
+        let is_told = ended.output.starts_with("No round was finished; kept: ");
+        assert_eq!(is_told, facts["rounds"] == 0, "{ended:#?}");
     }
 }
 

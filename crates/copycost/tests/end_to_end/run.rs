@@ -286,11 +286,11 @@ fn what_this_machine_refuses_is_told_once_and_the_rest_runs() {
     line.extend(["--out", "run", "--controls", "off", "--congestion", "auto,no-such-control"]);
     let ended = place.copycost(&line).ends_with(0);
     // Nothing is said of precision where ends slept through their windows and no cell has an interval.
-    let is_precise = "cells as precise as asked";
+    let is_precise = " to ±1.2 %";
     assert!(
         ended.error.contains("4 of 8 cells in ")
             && (!ended.error.contains(is_precise)
-                || ended.error.contains(&format!("of 4 {is_precise}"))),
+                || ended.error.contains(&format!("of 2 ratios{is_precise}"))),
         "only what can be measured is counted: {ended:#?}"
     );
     assert_eq!(ended.error.matches("not measured: ").count(), 1, "{ended:#?}");

@@ -380,7 +380,9 @@ pub(crate) fn saving(
 
 #[cfg(test)]
 mod tests {
+    use analysis::advice::Question;
     use analysis::delivery::Unforeseen;
+    use model::{Cell, Measured};
 
     use super::*;
 
@@ -463,6 +465,36 @@ mod tests {
             links: Vec::new(),
         };
         assert_eq!(answered_from(&none), "no run answers the question yet");
+        let question = Question {
+            cell: Cell::default(),
+            links: vec![Link::Loopback, Link::Veth, Link::Sink],
+            paths: SendPath::STUDY.to_vec(),
+            names_paths: true,
+            against: None,
+            rate_gbps: None,
+            share_of_cpu: None,
+            round_trip: None,
+        };
+        let told = |runs: [Option<&str>; 3]| {
+            let mut advice = analysis::advice::advise(&question, &[]);
+            for (on, run) in advice.links.iter_mut().zip(runs) {
+                if let Some(run) = run {
+                    on.run = Measured::Value(run.to_owned());
+                }
+            }
+            answered_from(&advice)
+        };
+        for (runs, from) in [
+            // A link that no run covers names none.
+            ([None, None, None], "no run answers the question yet"),
+            ([None, Some("t2"), None], "the answer above is drawn from t2"),
+            // One that answers of several links is named once.
+            ([Some("t2"), Some("t2"), None], "the answer above is drawn from t2"),
+            ([Some("t2"), Some("t1"), Some("t2")], "the answer above is drawn from t1 and t2"),
+            ([Some("t3"), Some("t1"), Some("t2")], "the answer above is drawn from t1, t2 and t3"),
+        ] {
+            assert_eq!(told(runs), from);
+        }
     }
 
     #[test]

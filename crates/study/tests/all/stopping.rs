@@ -67,7 +67,8 @@ fn events_tell_each_trial_and_round_in_order() {
     assert_eq!((ended, marks.as_slice()), (&cell, &[][..]));
     let likely = synthetic::likely(&cell).goodput_gbps;
     assert!((goodput / likely - 1.0).abs() < 1e-3, "{goodput} {likely}");
-    let Event::RoundEnded { round, widest, precise, cells, elapsed, first, left } = &ran.events[9]
+    let Event::RoundEnded { round, widest, ratios, precise, cells, elapsed, first, left } =
+        &ran.events[9]
     else {
         panic!("{:?}", ran.events[9]);
     };
@@ -76,7 +77,7 @@ fn events_tell_each_trial_and_round_in_order() {
     assert_eq!(*first, Some(FirstRound { took: ROUND, foreseen }));
     let later = |event: &&Event| matches!(event, Event::RoundEnded { round: 2, first: None, .. });
     assert_eq!(ran.events.iter().filter(later).count(), 1);
-    assert_eq!((*round, widest, *precise, *cells), (1, &None, 0, 4));
+    assert_eq!((*round, widest, *ratios, *precise, *cells), (1, &None, Some((0, 2)), 0, 4));
     assert_eq!((*elapsed, *left), (ROUND, Some(ROUND)));
     assert_eq!(ran.events.last(), Some(&Event::Finished(FinishReason::Rounds)));
 }
@@ -171,16 +172,16 @@ fn the_widest_interval_and_the_time_left_are_told() {
     let ran = run(&plan, &mut Script::new(answer));
     let mut tenth = None;
     for event in &ran.events {
-        if let Event::RoundEnded { round: 10, widest, precise, left, .. } = event {
-            tenth = Some((widest.clone(), *precise, *left));
+        if let Event::RoundEnded { round: 10, widest, ratios, precise, left, .. } = event {
+            tenth = Some((widest.clone(), *ratios, *precise, *left));
         }
     }
-    let (widest, precise, left) = tenth.unwrap();
+    let (widest, ratios, precise, left) = tenth.unwrap();
     let widest = widest.unwrap();
     // The ratio of the noisy cell to the other one of its block, so that neither is precise.
     assert!(is(&widest.cell, SendPath::Sendmsg, 64) && widest.half_width > 0.02, "{widest:?}");
     assert_eq!(widest.contrast.map(|it| it.values()).as_deref(), Some("sendmsg / send"));
-    assert_eq!(precise, 2);
+    assert_eq!((ratios, precise), (Some((1, 2)), 2));
     assert!(left.unwrap() > ROUND);
 }
 
