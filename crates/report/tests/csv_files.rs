@@ -327,11 +327,13 @@ fn rows_written_early_are_those_of_a_second_reading_or_told_not_to_be() {
     let first = records.len() / 2;
     let late_failure = {
         let mut records = records.clone();
-        let last = records.iter_mut().rev().find_map(|record| match record {
-            Record::Trial(trial) => Some(trial),
-            _ => None,
-        });
-        let last = last.unwrap();
+        let mut trials = Vec::new();
+        for record in &mut records {
+            if let Record::Trial(trial) = record {
+                trials.push(trial);
+            }
+        }
+        let last = trials.pop().unwrap();
         last.outcome = synthetic::trial(&last.cell, 1)
             .failed(model::record::FailureKind::CallFailed, "connect: \"EPERM\", late")
             .build()
@@ -341,15 +343,9 @@ fn rows_written_early_are_those_of_a_second_reading_or_told_not_to_be() {
     // A value of a factor that no cell had so far has that factor's column moved.
     let late_cell = {
         let mut records = records.clone();
-        let congestion = model::values::Congestion::Auto;
-        let is_other = |cell: &Cell| cell.congestion != congestion;
-        let cell = records.iter().find_map(|record| match record {
-            Record::Trial(trial) => Some(trial.cell.clone()),
-            _ => None,
-        });
-        let mut cell = cell.unwrap();
+        let mut cell = plan.cells().remove(0);
         cell.set(Factor::Congestion, "bbr").unwrap();
-        assert!(is_other(&cell));
+        assert!(!cell.is_default(Factor::Congestion));
         records.push(Record::Trial(Box::new(synthetic::trial(&cell, 3).build())));
         records
     };
