@@ -8,16 +8,17 @@ use analysis::JudgedRun;
 use analysis::changes::MeasuredRun;
 use analysis::laws::law::LawState;
 use analysis::summary::Summary;
-use journal::{Class, JournalError, Opened, RunDirectory};
+use journal::{Class, JournalError, Opened, Replacement, RunDirectory};
 use model::host::Host;
 use model::record::Record;
 use model::{Cell, Plan};
 use report::numbers::counted;
-use report::{ColumnSet, Format, Origin, ReportError, TrialsCsv};
+use report::{ColumnSet, EarlyRows, Format, Origin, ReportError, TrialsCsv};
 
 use crate::exit::Stop;
 use crate::pictures::{painted_beside, write_pictures};
 use crate::terminal::{Reader, show, tell};
+use crate::trials_beside::{Place, SeenTrials, TrialsBeside};
 
 impl From<JournalError> for Stop {
     fn from(error: JournalError) -> Self {
@@ -40,8 +41,8 @@ pub(crate) struct Derived {
     pub(crate) judged: JudgedRun,
     /// Records that were read; a run that goes on has more by now.
     records: usize,
-    /// The columns of `trials.csv`.
-    trials: TrialsCsv,
+    /// The columns of `trials.csv`, and its rows where they were written while the journal was read.
+    trials: SeenTrials,
     /// All figures.
     pub(crate) summary: Summary,
     /// What a reader of the journal must know, such as a torn last line.
@@ -54,25 +55,47 @@ impl Derived {
     /// # Errors
     /// A file that is missing, damaged or of another version.
     pub(crate) fn read(directory: &RunDirectory) -> Result<Self, Stop> {
+        Self::read_beside(directory, None)
+    }
+
+    /// The same of a run whose derived files are written then: of a long journal rows are written while it is read.
+    ///
+    /// # Errors
+    /// As [`Derived::read`].
+    pub(crate) fn read_to_write(
+        directory: &RunDirectory,
+        columns: ColumnSet,
+    ) -> Result<Self, Stop> {
+        Self::read_beside(directory, Some(Place::new(directory, columns)))
+    }
+
+    fn read_beside(directory: &RunDirectory, place: Option<Place>) -> Result<Self, Stop> {
         let Opened { plan, host, records: mut all } = directory.open_contents()?;
         let origin = Origin::new(&directory.name(), &plan.label, &host);
         let mut judged = JudgedRun::new(&plan);
         let mut outside = Outside::new(&plan);
-        let mut trials = TrialsCsv::new(&plan, &origin);
+        let mut trials = TrialsBeside::new(TrialsCsv::new(&plan, &origin), place);
         let mut records = 0;
-        for record in all.by_ref() {
+        let read = all.by_ref().try_for_each(|record| {
             let record = record?;
             records += 1;
             outside.see(&record);
-            trials.see(&record);
             judged.push(&record);
-        }
+            trials.take(record);
+            Ok::<(), JournalError>(())
+        });
+        // What was begun is ended, whatever was read.
+        let trials = trials.end();
+        read?;
+        let mut trials = trials
+            .ok_or_else(|| Stop::Cannot("the thread that writes trials.csv died".to_owned()))?;
         let host = judged.hosts(host);
         let summary = judged.summary(&plan, &host);
         let torn = all.torn().into_iter().map(|torn| torn.to_string());
         let notes = torn.chain(outside.told()).collect();
         let origin = origin.on(&host).without(&summary.run.unstated);
-        trials.of(&origin);
+        trials.csv.of(&origin);
+        trials.early = trials.early.filter(|early| trials.csv.is_as_begun(early));
         Ok(Self { plan, host, origin, judged, records, trials, summary, notes })
     }
 
@@ -85,6 +108,7 @@ impl Derived {
         directory: &RunDirectory,
         columns: ColumnSet,
     ) -> Result<(), JournalError> {
+        let early = self.trials.early.take();
         let figures = report::figures::all(&self.summary, &self.host);
         let data_paths = report::data_paths(&self.summary, &self.host);
         let page = report::Page {
@@ -100,7 +124,7 @@ impl Derived {
             .chain(data_paths.iter().map(|diagram| (diagram.name.as_str(), diagram.svg.as_str())))
             .collect();
         let (note, painted) = painted_beside(&pictures, || {
-            let note = self.write_tables(directory, columns)?;
+            let note = self.write_tables(directory, columns, early)?;
             write_pages(directory, &page)?;
             Ok(note)
         })?;
@@ -115,9 +139,13 @@ impl Derived {
         &self,
         directory: &RunDirectory,
         columns: ColumnSet,
+        trials: Option<EarlyRows<Replacement>>,
     ) -> Result<Option<String>, JournalError> {
         let again = |error: ReportError| plain(&error);
-        self.write_trials(directory, columns)?;
+        match trials {
+            Some(rows) => rows.into_inner().take_place()?,
+            None => self.write_trials(directory, columns)?,
+        }
         directory.replace(&directory.results(), |file| {
             report::write_results(file, &self.summary, &self.origin, columns).map_err(again)
         })?;
@@ -145,7 +173,7 @@ impl Derived {
         let mut damaged = None;
         let written = directory.replace(&directory.trials(), |file| {
             let again = |why: ReportError| plain(&why);
-            let mut rows = self.trials.begin(file, columns).map_err(again)?;
+            let mut rows = self.trials.csv.begin(file, columns).map_err(again)?;
             for read in 0..self.records {
                 match records.next() {
                     Some(Ok(record)) => rows.push(&record).map_err(again)?,
@@ -260,7 +288,7 @@ pub(crate) fn present(
     figures: Figures,
     columns: ColumnSet,
 ) -> Result<Derived, Stop> {
-    let mut derived = Derived::read(directory)?;
+    let mut derived = Derived::read_to_write(directory, columns)?;
     let written = derived.write(directory, columns);
     for note in &derived.notes {
         tell(&format!("! {note}"));
@@ -461,6 +489,61 @@ mod tests {
         journal.append_all(&synthetic::run(&plan, 1, synthetic::trial)).unwrap();
         derived.write(&run, ColumnSet::All).unwrap();
         assert_eq!(std::fs::read(run.trials()).unwrap(), rows);
+    }
+
+    #[test]
+    fn rows_written_while_the_journal_is_read_are_those_of_a_second_reading() {
+        let folder = tempfile::tempdir().unwrap();
+        let (run, mut journal) = RunDirectory::begin(&folder.path().join("run"), None).unwrap();
+        let mut plan = Plan::preset(Preset::Default);
+        plan.factors.message.truncate(2);
+        run.write_plan(&plan).unwrap();
+        run.write_host(&synthetic::host()).unwrap();
+        journal.append_all(&synthetic::run(&plan, 6, synthetic::trial)).unwrap();
+        let names = || {
+            let names = std::fs::read_dir(run.path()).unwrap();
+            let mut names: Vec<_> = names.map(|it| it.unwrap().file_name()).collect();
+            names.sort();
+            names
+        };
+        let rows_of = |mut derived: Derived, columns| {
+            let had_rows = derived.trials.early.is_some();
+            let early = derived.trials.early.take();
+            derived.write_tables(&run, columns, early).unwrap();
+            (std::fs::read(run.trials()).unwrap(), had_rows)
+        };
+        let mut files = Vec::new();
+        let mut both = |is_as_begun: bool| {
+            for columns in ColumnSet::ALL {
+                let (twice, _) = rows_of(Derived::read(&run).unwrap(), columns);
+                files = names();
+                // Begun in a batch, after one, and never.
+                for (first, is_early) in [(40, is_as_begun), (41, is_as_begun), (1 << 20, false)] {
+                    let place = Some(Place::after(first, &run, columns));
+                    let (rows, was_early) =
+                        rows_of(Derived::read_beside(&run, place).unwrap(), columns);
+                    assert!(rows == twice, "{columns:?} {first}");
+                    assert_eq!(was_early, is_early, "{columns:?} {first}");
+                    assert_eq!(names(), files);
+                }
+            }
+        };
+        both(true);
+        // A failure tells something in columns that were empty, after the rows were begun.
+        let failed = |cell: &Cell, round| {
+            synthetic::trial(cell, round).failed(FailureKind::CallFailed, "connect: EPERM")
+        };
+        journal.append_all(&synthetic::run(&plan, 1, failed)).unwrap();
+        both(false);
+        let whole = std::fs::read(run.journal()).unwrap();
+        let mut flipped = whole.clone();
+        flipped[whole.len() / 2] ^= 1;
+        std::fs::write(run.journal(), flipped).unwrap();
+        let rows = std::fs::read(run.trials()).unwrap();
+        let damaged = Derived::read_beside(&run, Some(Place::after(40, &run, ColumnSet::All)));
+        let Err(Stop::Usage(why) | Stop::Cannot(why)) = damaged else { panic!("accepted") };
+        assert!(why.contains("is damaged"), "{why}");
+        assert_eq!((std::fs::read(run.trials()).unwrap(), names()), (rows, files));
     }
 
     #[test]

@@ -36,7 +36,7 @@ impl<'a> LiveReport<'a> {
         }
         let begun = Instant::now();
         // What fails here fails again at the end, and is told there.
-        if let Ok(mut derived) = Derived::read(self.directory) {
+        if let Ok(mut derived) = Derived::read_to_write(self.directory, self.columns) {
             let _ = derived.write(self.directory, self.columns);
         }
         self.last = Instant::now();

@@ -37,6 +37,7 @@ mod selftest;
 mod table;
 mod terminal;
 mod time_limit;
+mod trials_beside;
 mod verify;
 mod word_list;
 mod wrong_words;

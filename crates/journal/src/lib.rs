@@ -24,5 +24,5 @@ pub use line::RunId;
 pub use reader::{Reader, Torn};
 pub use records::Records;
 pub use rights::{Owner, with_rights};
-pub use run_directory::{Contents, LATEST, Opened, RunDirectory, directory_name};
+pub use run_directory::{Contents, LATEST, Opened, Replacement, RunDirectory, directory_name};
 pub use writer::{Resumed, Store, Writer};

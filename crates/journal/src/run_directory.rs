@@ -23,8 +23,10 @@ use crate::writer::{Resumed, Writer, lock};
 
 mod contents;
 mod left_behind;
+mod replacement;
 
 use left_behind::temporary_name;
+pub use replacement::Replacement;
 
 /// The link beside the run directories that points at the newest.
 pub const LATEST: &str = "latest";
@@ -36,6 +38,9 @@ const FIGURES: &str = "figures";
 
 /// A journal of so many bytes is read ahead by a thread.
 const LONG_JOURNAL: u64 = 4 << 20;
+
+/// Bytes handed to a file at once.
+const WRITTEN_AT_ONCE: usize = 256 << 10;
 
 /// A run directory's name from a local time such as `2026-11-23T07-10-00` and a host's name.
 pub fn directory_name(time: &str, host: &str) -> String {
@@ -466,7 +471,8 @@ fn replace_in(
     let wrong = |why| JournalError::writing(&folder.path().join(name), why);
     folder.remove(&temporary).map_err(wrong)?;
     let written = (|| {
-        let mut buffered = io::BufWriter::new(folder.create(&temporary)?);
+        let mut buffered =
+            io::BufWriter::with_capacity(WRITTEN_AT_ONCE, folder.create(&temporary)?);
         write(&mut buffered)?;
         let file = buffered.into_inner().map_err(io::IntoInnerError::into_error)?;
         file.sync_all()?;

@@ -78,6 +78,14 @@ macro_rules! factors {
                 match factor { $( Factor::$factor => self.$field.to_string() ),+ }
             }
 
+            /// Writes that text.
+            ///
+            /// # Errors
+            /// The writer's.
+            pub fn write(&self, factor: Factor, out: &mut impl std::fmt::Write) -> std::fmt::Result {
+                match factor { $( Factor::$factor => write!(out, "{}", self.$field) ),+ }
+            }
+
             /// Sets one factor from text.
             ///
             /// # Errors

@@ -3,11 +3,12 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::{Display, Write as _};
+use std::fmt::Write as _;
 use std::io::Write;
 use std::str::FromStr;
 
-use model::{Cell, Factor};
+use model::record::Figure;
+use model::{Cell, Factor, Mark};
 use serde_json::Value as Json;
 
 use crate::error::ReportError;
@@ -131,7 +132,7 @@ pub(crate) trait Table {
     fn origin<'r>(row: &'r Self::Row<'_>) -> &'r Origin;
 }
 
-type Value<T> = Box<dyn Fn(&<T as Table>::Row<'_>, &mut String)>;
+type Value<T> = Box<dyn Fn(&<T as Table>::Row<'_>, &mut String) + Send>;
 
 struct Column<T: Table> {
     about: CsvColumn,
@@ -168,35 +169,49 @@ impl<T: Table> Columns<T> {
     }
 
     /// A number that may be absent.
-    pub(crate) fn number<V: Display>(
+    pub(crate) fn number<V: Spelt>(
         &mut self,
         name: impl Into<String>,
         meaning: impl Into<String>,
-        value: impl Fn(&T::Row<'_>) -> Option<V> + 'static,
+        value: impl Fn(&T::Row<'_>) -> Option<V> + Send + 'static,
     ) {
         let put = Box::new(move |row: &T::Row<'_>, out: &mut String| put(out, value(row)));
         self.push((name.into(), meaning.into()), Kind::Number, None, put);
     }
 
     /// Numbers of several workers or CPUs in one field, separated by spaces.
-    pub(crate) fn numbers<V: Display>(
+    pub(crate) fn numbers(
         &mut self,
         name: impl Into<String>,
         meaning: impl Into<String>,
-        value: impl Fn(&T::Row<'_>) -> Vec<V> + 'static,
+        list: impl Fn(&T::Row<'_>, &mut List<'_>) + Send + 'static,
     ) {
-        let put = Box::new(move |row: &T::Row<'_>, out: &mut String| put_list(out, value(row)));
+        let put =
+            Box::new(move |row: &T::Row<'_>, out: &mut String| list(row, &mut List::new(out)));
         self.push((name.into(), meaning.into()), Kind::Numbers, None, put);
     }
 
     /// A text that may be absent.
-    pub(crate) fn text<V: Display>(
+    pub(crate) fn text<V: Spelt>(
         &mut self,
         name: impl Into<String>,
         meaning: impl Into<String>,
-        value: impl Fn(&T::Row<'_>) -> Option<V> + 'static,
+        value: impl Fn(&T::Row<'_>) -> Option<V> + Send + 'static,
     ) {
         let put = Box::new(move |row: &T::Row<'_>, out: &mut String| put(out, value(row)));
+        self.push((name.into(), meaning.into()), Kind::Text, None, put);
+    }
+
+    /// The same of a text that the row has.
+    pub(crate) fn lent_text(
+        &mut self,
+        name: impl Into<String>,
+        meaning: impl Into<String>,
+        value: impl for<'r> Fn(&'r T::Row<'_>) -> Option<&'r str> + Send + 'static,
+    ) {
+        let put = Box::new(move |row: &T::Row<'_>, out: &mut String| {
+            out.push_str(value(row).unwrap_or_default());
+        });
         self.push((name.into(), meaning.into()), Kind::Text, None, put);
     }
 
@@ -205,7 +220,7 @@ impl<T: Table> Columns<T> {
         &mut self,
         name: &str,
         meaning: &str,
-        value: impl Fn(&T::Row<'_>) -> Option<bool> + 'static,
+        value: impl Fn(&T::Row<'_>) -> Option<bool> + Send + 'static,
     ) {
         let put = Box::new(move |row: &T::Row<'_>, out: &mut String| put(out, value(row)));
         self.push((name.to_owned(), meaning.to_owned()), Kind::Truth, None, put);
@@ -213,13 +228,13 @@ impl<T: Table> Columns<T> {
 
     /// Which run and machine a row is of.
     pub(crate) fn origin(&mut self) {
-        self.text("run", "The run directory's name.", |r| Some(T::origin(r).run.clone()));
-        self.text(
+        self.lent_text("run", "The run directory's name.", |r| Some(&T::origin(r).run));
+        self.lent_text(
             "machine",
             "The machine's host name; empty where an imported file does not tell it.",
-            |r| T::origin(r).machine.value().cloned(),
+            |r| T::origin(r).machine.value().map(String::as_str),
         );
-        self.text("label", "The run's label.", |r| Some(T::origin(r).label.clone()));
+        self.lent_text("label", "The run's label.", |r| Some(&T::origin(r).label));
     }
 
     /// Both hosts, where there are two.
@@ -254,13 +269,14 @@ impl<T: Table> Columns<T> {
     }
 
     /// Words in one field, separated by spaces.
-    pub(crate) fn words<V: Display>(
+    pub(crate) fn words(
         &mut self,
         name: impl Into<String>,
         meaning: impl Into<String>,
-        value: impl Fn(&T::Row<'_>) -> Vec<V> + 'static,
+        list: impl Fn(&T::Row<'_>, &mut List<'_>) + Send + 'static,
     ) {
-        let put = Box::new(move |row: &T::Row<'_>, out: &mut String| put_list(out, value(row)));
+        let put =
+            Box::new(move |row: &T::Row<'_>, out: &mut String| list(row, &mut List::new(out)));
         self.push((name.into(), meaning.into()), Kind::Text, None, put);
     }
 
@@ -278,7 +294,10 @@ impl<T: Table> Columns<T> {
             );
             let meaning = if *factor == Factor::Message { "Message size." } else { factor.help() };
             let put = Box::new(|row: &T::Row<'_>, out: &mut String| {
-                put(out, factor_of::<T>(row, *factor));
+                if !T::origin(row).unstated.contains(factor) {
+                    // Writing to a String cannot fail.
+                    let _ = T::cell(row).write(*factor, out);
+                }
             });
             let names = (factor.column().to_owned(), meaning.to_owned());
             let kind = if number { Kind::Number } else { Kind::Text };
@@ -303,9 +322,9 @@ impl<T: Table> Columns<T> {
     ) -> Result<(), ReportError> {
         let mut file = self.begin(out, &self.seen_in(rows.clone()), set)?;
         for row in rows {
-            file.row(&row)?;
+            self.row(&mut file, &row)?;
         }
-        file.finish()
+        file.finish(T::FILE)
     }
 
     /// Writes the header; the rows must be those that were seen.
@@ -317,12 +336,55 @@ impl<T: Table> Columns<T> {
         out: W,
         seen: &Seen,
         set: ColumnSet,
-    ) -> Result<CsvFile<'_, T, W>, ReportError> {
-        let columns = self.in_order(seen, set);
-        let mut csv = csv::Writer::from_writer(out);
-        csv.write_record(columns.iter().map(|column| &column.about.name))
-            .map_err(|e| ReportError::csv(T::FILE, e))?;
-        Ok(CsvFile { columns, csv, text: String::new() })
+    ) -> Result<CsvFile<W>, ReportError> {
+        let order = self.order(seen, set);
+        let (line, text) = (String::new(), String::new());
+        let mut file = CsvFile { order, empty: seen.empty.clone(), out, line, text };
+        for (place, column) in self.ordered(&file.order).enumerate() {
+            begin_field(&mut file.line, place);
+            put_text(&mut file.line, &column.about.name);
+        }
+        file.end_line(T::FILE)?;
+        Ok(file)
+    }
+
+    /// Writes a row, which was seen.
+    ///
+    /// # Errors
+    /// The writer's.
+    pub(crate) fn row<W: Write>(
+        &self,
+        file: &mut CsvFile<W>,
+        row: &T::Row<'_>,
+    ) -> Result<(), ReportError> {
+        let CsvFile { order, line, text, .. } = file;
+        for (place, column) in self.ordered(order).enumerate() {
+            begin_field(line, place);
+            match column.about.kind {
+                Kind::Text => {
+                    text.clear();
+                    (column.value)(row, text);
+                    put_text(line, &harmless(text));
+                }
+                // Nothing in them is a delimiter or a quote.
+                Kind::Number | Kind::Numbers | Kind::Truth => (column.value)(row, line),
+            }
+        }
+        file.end_line(T::FILE)
+    }
+
+    /// Whether a file that was begun has the columns in the order that these rows ask for.
+    pub(crate) fn is_as_begun<W: Write>(
+        &self,
+        file: &CsvFile<W>,
+        seen: &Seen,
+        set: ColumnSet,
+    ) -> bool {
+        file.is_without(seen) && file.order == self.order(seen, set)
+    }
+
+    fn ordered(&self, order: &[usize]) -> impl Iterator<Item = &Column<T>> {
+        order.iter().filter_map(|index| self.list.get(*index))
     }
 
     /// Writes the same rows as JSON lines: one object a row, numbers as numbers, and null where a field is empty.
@@ -335,7 +397,8 @@ impl<T: Table> Columns<T> {
         rows: impl Iterator<Item = T::Row<'a>> + Clone,
         set: ColumnSet,
     ) -> Result<(), ReportError> {
-        let columns = self.in_order(&self.seen_in(rows.clone()), set);
+        let order = self.order(&self.seen_in(rows.clone()), set);
+        let columns: Vec<_> = self.ordered(&order).collect();
         let (mut text, mut line) = (String::new(), String::new());
         for row in rows {
             line.clear();
@@ -373,14 +436,11 @@ impl<T: Table> Columns<T> {
     /// Sees a row.
     pub(crate) fn see(&self, seen: &mut Seen, row: &T::Row<'_>) {
         let Seen { cells, empty, text } = seen;
-        if !cells.contains_key(T::cell(row)) {
-            cells.insert(T::cell(row).clone(), BTreeSet::new());
-        }
         let unstated = &T::origin(row).unstated;
-        if let Some(known) = cells.get_mut(T::cell(row))
-            && !known.contains(unstated)
-        {
-            known.insert(unstated.clone());
+        match cells.get_mut(T::cell(row)) {
+            Some(known) if known.contains(unstated) => {}
+            Some(known) => drop(known.insert(unstated.clone())),
+            None => drop(cells.insert(T::cell(row).clone(), [unstated.clone()].into())),
         }
         empty.retain(|index| {
             text.clear();
@@ -399,10 +459,10 @@ impl<T: Table> Columns<T> {
 
     /// The columns as listed, but factors that do not vary and then empty columns last; or without both. A table without
     /// a row has all.
-    fn in_order(&self, seen: &Seen, set: ColumnSet) -> Vec<&Column<T>> {
+    fn order(&self, seen: &Seen, set: ColumnSet) -> Vec<usize> {
         let Seen { cells, empty, .. } = seen;
         if cells.is_empty() {
-            return self.list.iter().collect();
+            return (0..self.list.len()).collect();
         }
         let varies = |factor: Factor| {
             let mut values = cells.iter().flat_map(|(cell, unstated)| {
@@ -414,9 +474,9 @@ impl<T: Table> Columns<T> {
         let (mut used, mut constant, mut without) = (Vec::new(), Vec::new(), Vec::new());
         for (index, column) in self.list.iter().enumerate() {
             match column.factor {
-                Some(factor) if !varies(factor) => constant.push(column),
-                None if empty.contains(&index) => without.push(column),
-                Some(_) | None => used.push(column),
+                Some(factor) if !varies(factor) => constant.push(index),
+                None if empty.contains(&index) => without.push(index),
+                Some(_) | None => used.push(index),
             }
         }
         if set == ColumnSet::All {
@@ -447,56 +507,131 @@ impl Seen {
 }
 
 /// A CSV file that is being written.
-pub(crate) struct CsvFile<'c, T: Table, W: Write> {
-    columns: Vec<&'c Column<T>>,
-    csv: csv::Writer<W>,
+#[derive(Debug)]
+pub(crate) struct CsvFile<W: Write> {
+    /// Its columns, by their places in the list.
+    order: Vec<usize>,
+    /// Those that no row has anything in.
+    empty: Vec<usize>,
+    out: W,
+    line: String,
     text: String,
 }
 
-impl<T: Table, W: Write> CsvFile<'_, T, W> {
-    /// Writes a row.
-    ///
-    /// # Errors
-    /// The writer's.
-    pub(crate) fn row(&mut self, row: &T::Row<'_>) -> Result<(), ReportError> {
-        let error = |e: csv::Error| ReportError::csv(T::FILE, e);
-        let Self { columns, csv, text } = self;
-        for column in columns {
-            text.clear();
-            (column.value)(row, text);
-            let is_text = column.about.kind == Kind::Text;
-            let field = if is_text { harmless(text) } else { Cow::Borrowed(&**text) };
-            csv.write_field(&*field).map_err(error)?;
-        }
-        csv.write_record(None::<&[u8]>).map_err(error)
+impl<W: Write> CsvFile<W> {
+    fn end_line(&mut self, file: &'static str) -> Result<(), ReportError> {
+        self.line.push('\n');
+        let written = self.out.write_all(self.line.as_bytes());
+        self.line.clear();
+        written.map_err(|e| ReportError::new(file, e))
+    }
+
+    /// Whether the columns without anything are those of these rows.
+    pub(crate) fn is_without(&self, seen: &Seen) -> bool {
+        self.empty == seen.empty
     }
 
     /// Writes what is left.
     ///
     /// # Errors
     /// The writer's.
-    pub(crate) fn finish(mut self) -> Result<(), ReportError> {
-        self.csv.flush().map_err(|e| ReportError::new(T::FILE, e))
+    pub(crate) fn finish(mut self, file: &'static str) -> Result<(), ReportError> {
+        self.out.flush().map_err(|e| ReportError::new(file, e))
+    }
+
+    /// Gives the writer back.
+    pub(crate) fn into_inner(self) -> W {
+        self.out
     }
 }
 
-/// The value of a factor, where it is known.
-fn factor_of<T: Table>(row: &T::Row<'_>, factor: Factor) -> Option<String> {
-    let is_known = !T::origin(row).unstated.contains(&factor);
-    is_known.then(|| T::cell(row).get(factor))
+fn begin_field(line: &mut String, place: usize) {
+    if place > 0 {
+        line.push(',');
+    }
 }
 
-fn put<V: Display>(out: &mut String, value: Option<V>) {
-    if let Some(value) = value {
+/// A field of a line that has several, in quotes where it needs them (RFC 4180).
+fn put_text(line: &mut String, text: &str) {
+    if !text.contains([',', '"', '\r', '\n']) {
+        line.push_str(text);
+        return;
+    }
+    line.push('"');
+    for (place, part) in text.split('"').enumerate() {
+        line.push_str(if place > 0 { "\"\"" } else { "" });
+        line.push_str(part);
+    }
+    line.push('"');
+}
+
+/// What fields hold, spelt as `Display` does it; whole numbers, of which a row has hundreds, without its machinery.
+pub(crate) trait Spelt {
+    /// Puts it behind what is there.
+    fn spell(&self, out: &mut String);
+}
+
+macro_rules! spelt {
+    ($by:expr; $($type:ty),+) => {
+        $(impl Spelt for $type {
+            fn spell(&self, out: &mut String) {
+                let by: fn(&mut String, &Self) = $by;
+                by(out, self);
+            }
+        })+
+    };
+}
+
+spelt!(|out, whole| out.push_str(itoa::Buffer::new().format(*whole)); u32, u64, i64);
+spelt!(|out, text| out.push_str(text); String, &str);
+spelt!(|out, truth| out.push_str(if *truth { "true" } else { "false" }); bool);
+spelt!(|out, mark| out.push_str(mark.name()); Mark);
+
+impl Spelt for f64 {
+    fn spell(&self, out: &mut String) {
         // Writing to a String cannot fail.
-        let _ = write!(out, "{value}");
+        let _ = write!(out, "{self}");
     }
 }
 
-fn put_list<V: Display>(out: &mut String, values: Vec<V>) {
-    for (index, value) in values.into_iter().enumerate() {
-        let space = if index == 0 { "" } else { " " };
-        let _ = write!(out, "{space}{value}");
+impl Spelt for Figure {
+    fn spell(&self, out: &mut String) {
+        match self {
+            Self::Whole(count) => count.spell(out),
+            Self::Mean(mean) => mean.spell(out),
+        }
+    }
+}
+
+/// A field of several values, separated by spaces.
+pub(crate) struct List<'o> {
+    out: &'o mut String,
+    is_begun: bool,
+}
+
+impl<'o> List<'o> {
+    fn new(out: &'o mut String) -> Self {
+        Self { out, is_begun: false }
+    }
+
+    /// The next value.
+    pub(crate) fn push(&mut self, value: impl Spelt) {
+        if self.is_begun {
+            self.out.push(' ');
+        }
+        self.is_begun = true;
+        value.spell(self.out);
+    }
+
+    /// The next values.
+    pub(crate) fn extend<V: Spelt>(&mut self, values: impl IntoIterator<Item = V>) {
+        values.into_iter().for_each(|value| self.push(value));
+    }
+}
+
+fn put<V: Spelt>(out: &mut String, value: Option<V>) {
+    if let Some(value) = value {
+        value.spell(out);
     }
 }
 
@@ -546,6 +681,41 @@ mod tests {
         for text in ["", "send", "1-1", "0-1/2-3", "a=b", " x"] {
             assert_eq!(harmless(text), text);
         }
+    }
+
+    #[test]
+    fn a_line_is_the_one_that_the_csv_crate_writes() {
+        let texts =
+            ["", "a", "a,b", "\"", "a\"\"b", "a\nb", "\r", "é, \"x\" y", " a ", "'=1", ";\t"];
+        for (first, second) in texts.iter().flat_map(|a| texts.map(|b| (*a, b))) {
+            let mut line = String::new();
+            put_text(&mut line, first);
+            begin_field(&mut line, 1);
+            put_text(&mut line, second);
+            line.push('\n');
+            let mut csv = csv::Writer::from_writer(Vec::new());
+            csv.write_record([first, second]).unwrap();
+            assert_eq!(line.as_bytes(), csv.into_inner().unwrap(), "{first:?} {second:?}");
+        }
+    }
+
+    #[test]
+    fn values_are_spelt_as_display_spells_them() {
+        fn same<V: Spelt + std::fmt::Display>(value: V) {
+            let mut spelt = String::new();
+            value.spell(&mut spelt);
+            assert_eq!(spelt, value.to_string());
+        }
+        [0, 9, 10, 12_345, u32::MAX].into_iter().for_each(same);
+        [0, 100, u64::MAX].into_iter().for_each(same);
+        [0, -1, i64::MIN, i64::MAX].into_iter().for_each(same);
+        [0.0, -0.0, 1.0, 0.1, 1e21, 1e-9, f64::MAX, f64::NAN].into_iter().for_each(same);
+        [true, false].into_iter().for_each(same);
+        Mark::ALL.iter().copied().for_each(same);
+        [Figure::Whole(7), Figure::Mean(0.5)].into_iter().for_each(same);
+        let mut list = String::new();
+        List::new(&mut list).extend(["", "a", ""]);
+        assert_eq!(list, " a ");
     }
 
     #[test]

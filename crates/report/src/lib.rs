@@ -76,7 +76,7 @@ pub use screen::{ScreenOptions, cells_table, screen};
 pub use selftest_screen::{Condition, selftest_json, selftest_screen};
 pub use styled_text::{folded, visible, visible_screen};
 pub use summary_json::{schema, write_summary};
-pub use trials_csv::{TrialRows, TrialsCsv, trial_columns, write_trials};
+pub use trials_csv::{EarlyRows, TrialRows, TrialsCsv, trial_columns, write_trials};
 pub use words::advice::answered_from;
 pub use words::changes::{apart, judged as judged_changes};
 pub use words::laws::{law_because, law_title};

@@ -110,7 +110,7 @@ fn columns() -> Columns<Results> {
     columns.words(
         "marks",
         "How many valid trials bear each mark, as `retransmits=3 steal=1`.",
-        |r| marks(r.entry),
+        |r, list| list.extend(marks(r.entry)),
     );
     columns
 }

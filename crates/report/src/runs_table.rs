@@ -117,7 +117,7 @@ fn columns() -> Columns<Runs> {
     columns.words(
         "marks",
         "How many valid trials of the cell bear each mark, as `retransmits=3 steal=1`.",
-        |r| marks(r.entry),
+        |r, list| list.extend(marks(r.entry)),
     );
     columns.text("cell", "The cell's id, as in `results.csv`.", |r| Some(r.entry.cell.id()));
     columns.truth(

@@ -10,7 +10,9 @@ use analysis::figures::Reading;
 use analysis::judged::Judge;
 use analysis::marks::is_void;
 use analysis::metric::Metric;
-use model::record::{CpuBusy, FailureKind, Field, Finished, Outcome, Record, Settings, Trial};
+use model::record::{
+    CpuBusy, Failure, FailureKind, Field, Finished, Outcome, Record, Settings, Trial,
+};
 use model::{Cell, Mark, Measured, Plan, Thresholds};
 
 use crate::csv_table::{ColumnSet, Columns, CsvColumn, CsvFile, Seen, Table};
@@ -108,16 +110,73 @@ impl TrialsCsv {
     /// The writer's.
     pub fn begin<W: Write>(&self, out: W, set: ColumnSet) -> Result<TrialRows<'_, W>, ReportError> {
         Ok(TrialRows {
+            columns: &self.columns,
             file: self.columns.begin(out, &self.seen, set)?,
             origin: &self.origin,
             rows: RowMaker::new(&self.thresholds),
         })
     }
+
+    /// Begins the file before all records were seen, as if those to come had nothing in columns that are empty so far: with the rows
+    /// of those that were seen.
+    ///
+    /// # Errors
+    /// The writer's.
+    pub fn begin_early<'r, W: Write>(
+        &self,
+        out: W,
+        set: ColumnSet,
+        so_far: impl IntoIterator<Item = &'r Record>,
+    ) -> Result<EarlyRows<W>, ReportError> {
+        let mut rows = self.begin(out, set)?;
+        so_far.into_iter().try_for_each(|record| rows.push(record))?;
+        Ok(EarlyRows { file: rows.file, set, origin: self.origin.clone() })
+    }
+
+    /// Sees the next record and writes its row. Tells whether the file is still as it was thought to be; one that is not is worth no
+    /// more rows.
+    ///
+    /// # Errors
+    /// The writer's.
+    pub fn see_and_write<W: Write>(
+        &mut self,
+        record: &Record,
+        early: &mut EarlyRows<W>,
+    ) -> Result<bool, ReportError> {
+        let Some(row) = self.rows.row(&self.origin, record) else { return Ok(true) };
+        self.columns.see(&mut self.seen, &row);
+        if !early.file.is_without(&self.seen) {
+            return Ok(false);
+        }
+        self.columns.row(&mut early.file, &row)?;
+        Ok(true)
+    }
+
+    /// Whether a file that was begun early, and has the rows of all records, is the one that would be written now.
+    pub fn is_as_begun<W: Write>(&self, early: &EarlyRows<W>) -> bool {
+        early.origin == self.origin && self.columns.is_as_begun(&early.file, &self.seen, early.set)
+    }
+}
+
+/// Rows of `trials.csv` that are written while records are seen for the first time.
+#[derive(Debug)]
+pub struct EarlyRows<W: Write> {
+    file: CsvFile<W>,
+    set: ColumnSet,
+    origin: Origin,
+}
+
+impl<W: Write> EarlyRows<W> {
+    /// What the rows were written to, not flushed.
+    pub fn into_inner(self) -> W {
+        self.file.into_inner()
+    }
 }
 
 /// The rows of `trials.csv`.
 pub struct TrialRows<'t, W: Write> {
-    file: CsvFile<'t, Trials, W>,
+    columns: &'t Columns<Trials>,
+    file: CsvFile<W>,
     origin: &'t Origin,
     rows: RowMaker,
 }
@@ -129,7 +188,7 @@ impl<W: Write> TrialRows<'_, W> {
     /// The writer's.
     pub fn push(&mut self, record: &Record) -> Result<(), ReportError> {
         match self.rows.row(self.origin, record) {
-            Some(row) => self.file.row(&row),
+            Some(row) => self.columns.row(&mut self.file, &row),
             None => Ok(()),
         }
     }
@@ -139,7 +198,7 @@ impl<W: Write> TrialRows<'_, W> {
     /// # Errors
     /// The writer's.
     pub fn finish(self) -> Result<(), ReportError> {
-        self.file.finish()
+        self.file.finish(Trials::FILE)
     }
 }
 
@@ -254,14 +313,16 @@ fn outcome(columns: &mut Columns<Trials>) {
             Outcome::Imported(_) => "imported",
         })
     });
-    let failure = |r: &Row| match &r.trial.outcome {
-        Outcome::Failed(failure) => Some(failure.clone()),
-        Outcome::Finished(_) | Outcome::Imported(_) => None,
-    };
+    fn failure<'a>(r: &Row<'a>) -> Option<&'a Failure> {
+        match &r.trial.outcome {
+            Outcome::Failed(failure) => Some(failure),
+            Outcome::Finished(_) | Outcome::Imported(_) => None,
+        }
+    }
     columns.text(
         "failure",
         "Of a failed trial: `end-lost`, `call-failed`, `unsupported` or `nothing-passed`.",
-        move |r| {
+        |r| {
             failure(r).map(|f| match f.kind {
                 FailureKind::EndLost => "end-lost",
                 FailureKind::CallFailed => "call-failed",
@@ -270,10 +331,10 @@ fn outcome(columns: &mut Columns<Trials>) {
             })
         },
     );
-    columns.text(
+    columns.lent_text(
         "failure_why",
         "Of a failed trial: the call, its argument, the remedy.",
-        move |r| failure(r).map(|f| f.why),
+        |r| failure(r).map(|f| &*f.why),
     );
     columns.truth("valid", "Whether the trial enters estimates: it bears no void mark.", |r| {
         Some(!is_void(&r.marks))
@@ -281,16 +342,16 @@ fn outcome(columns: &mut Columns<Trials>) {
     columns.words(
         "marks",
         "What speaks against the trial, judged by the plan's thresholds.",
-        |row| row.marks.clone(),
+        |row, list| list.extend(row.marks.iter().copied()),
     );
 }
 
 fn settings(columns: &mut Columns<Trials>) {
     columns.about("Settings");
-    columns.text(
+    columns.lent_text(
         "congestion_effective",
         "Congestion control of the sender's sockets, read back.",
-        |r| r.finished().map(|f| f.sender.socket.congestion.clone()),
+        |r| r.finished().map(|f| &*f.sender.socket.congestion),
     );
     columns.number("ring_slots_effective", "Slots of each flow's ring.", |r| {
         Some(r.settings()?.ring_slots)
@@ -300,21 +361,23 @@ fn settings(columns: &mut Columns<Trials>) {
     columns.number("receive_buffer_bytes_effective", "Bytes that a receive call asks for.", |r| {
         Some(r.settings()?.receive_buffer_bytes.0)
     });
-    columns.text(
+    columns.lent_text(
         "ring_filesystem",
         "The filesystem of the file that the rings lie in; empty where they lie in memory alone.",
-        |r| r.settings()?.ring_filesystem.clone(),
+        |r| r.settings()?.ring_filesystem.as_deref(),
     );
-    columns.numbers("usable_cpus", "CPUs that the ends may use.", |r| {
-        r.trial.settings.usable_cpus.clone()
+    columns.numbers("usable_cpus", "CPUs that the ends may use.", |r, list| {
+        list.extend(r.trial.settings.usable_cpus.iter().copied());
     });
-    columns.numbers("sender_cpus", "CPU of each sending worker; empty where not pinned.", |r| {
-        r.trial.settings.sender_cpus.clone()
-    });
+    columns.numbers(
+        "sender_cpus",
+        "CPU of each sending worker; empty where not pinned.",
+        |r, list| list.extend(r.trial.settings.sender_cpus.iter().copied()),
+    );
     columns.numbers(
         "receiver_cpus",
         "CPU of each receiving worker; empty where not pinned.",
-        |r| r.trial.settings.receiver_cpus.clone(),
+        |r, list| list.extend(r.trial.settings.receiver_cpus.iter().copied()),
     );
     columns.about("Window");
     columns.number(
@@ -343,9 +406,14 @@ fn settings(columns: &mut Columns<Trials>) {
     columns.number("steady_ns", "The steady window ordered as a control; 0: none.", |r| {
         Some(r.settings()?.series.as_ref()?.steady_ns.0)
     });
-    columns.numbers("turn_places", "The place of the cell's slice in each turn, from 0.", |r| {
-        r.trial.settings.series.as_ref().map(|series| series.places.clone()).unwrap_or_default()
-    });
+    columns.numbers(
+        "turn_places",
+        "The place of the cell's slice in each turn, from 0.",
+        |r, list| {
+            let series = r.trial.settings.series.iter();
+            list.extend(series.flat_map(|series| series.places.iter().copied()));
+        },
+    );
     columns.number("tail_ns", "The senders' tail after it.", |r| Some(r.settings()?.tail_ns.0));
     columns.truth(
         "extended",
@@ -359,7 +427,7 @@ fn tally<T: 'static>(
     columns: &mut Columns<Trials>,
     (prefix, when): (&str, &str),
     fields: Vec<Field<T>>,
-    from: impl Fn(&Finished) -> Option<T> + Copy + 'static,
+    from: impl Fn(&Finished) -> Option<T> + Copy + Send + 'static,
 ) {
     for field in fields {
         let get = field.get;

@@ -321,6 +321,58 @@ fn a_long_journal_streams_through_one_row_at_a_time() {
 }
 
 #[test]
+fn rows_written_early_are_those_of_a_second_reading_or_told_not_to_be() {
+    let plan = Plan::preset(Preset::Default);
+    let records = synthetic::run(&plan, 3, synthetic::trial);
+    let first = records.len() / 2;
+    let late_failure = {
+        let mut records = records.clone();
+        let mut trials = Vec::new();
+        for record in &mut records {
+            if let Record::Trial(trial) = record {
+                trials.push(trial);
+            }
+        }
+        let last = trials.pop().unwrap();
+        last.outcome = synthetic::trial(&last.cell, 1)
+            .failed(model::record::FailureKind::CallFailed, "connect: \"EPERM\", late")
+            .build()
+            .outcome;
+        records
+    };
+    // A value of a factor that no cell had so far has that factor's column moved.
+    let late_cell = {
+        let mut records = records.clone();
+        let mut cell = plan.cells().remove(0);
+        cell.set(Factor::Congestion, "bbr").unwrap();
+        assert!(!cell.is_default(Factor::Congestion));
+        records.push(Record::Trial(Box::new(synthetic::trial(&cell, 3).build())));
+        records
+    };
+    for (records, fits) in [(&records, true), (&late_failure, false), (&late_cell, false)] {
+        for set in [ColumnSet::All, ColumnSet::Compact] {
+            let mut csv = report::TrialsCsv::new(&plan, &origin("x"));
+            let (before, after) = records.split_at(first);
+            before.iter().for_each(|record| csv.see(record));
+            let mut early = csv.begin_early(Vec::new(), set, before).unwrap();
+            let mut went_on = true;
+            for record in after {
+                went_on &= csv.see_and_write(record, &mut early).unwrap();
+            }
+            csv.of(&origin("x"));
+            assert_eq!(went_on && csv.is_as_begun(&early), fits);
+            let mut twice = Vec::new();
+            write_trials(&mut twice, &plan, &origin("x"), records, set).unwrap();
+            assert_eq!(early.into_inner() == twice, fits);
+            csv.of(&origin("y"));
+            let again = csv.begin_early(Vec::new(), set, before).unwrap();
+            csv.of(&origin("x"));
+            assert!(!csv.is_as_begun(&again), "of another run");
+        }
+    }
+}
+
+#[test]
 fn a_full_disk_is_an_error_that_names_the_file() {
     struct Full;
     impl std::io::Write for Full {

@@ -274,6 +274,25 @@ fn a_derived_file_is_replaced_whole_or_kept() {
 }
 
 #[test]
+fn a_replacement_is_seen_when_it_takes_its_place_and_leaves_nothing_else() {
+    let root = tempfile::tempdir().unwrap();
+    let (run, _journal) = RunDirectory::begin(&root.path().join("run"), None).unwrap();
+    run.replace(&run.trials(), |file| file.write_all(b"old")).unwrap();
+    let mut dropped = run.begin_replacement(&run.trials()).unwrap();
+    dropped.write_all(&vec![b'x'; 1 << 20]).unwrap();
+    drop(dropped);
+    assert_eq!(names(run.path()), ["journal.jsonl", "trials.csv"]);
+    let mut replacement = run.begin_replacement(&run.trials()).unwrap();
+    replacement.write_all(b"new").unwrap();
+    assert_eq!(fs::read_to_string(run.trials()).unwrap(), "old");
+    assert_eq!(names(run.path()).len(), 3);
+    replacement.take_place().unwrap();
+    assert_eq!(fs::read_to_string(run.trials()).unwrap(), "new");
+    assert_eq!(names(run.path()), ["journal.jsonl", "trials.csv"]);
+    assert!(run.begin_replacement(&run.path().join("figures/a.svg")).is_err());
+}
+
+#[test]
 fn a_wrong_plan_or_host_is_told_with_its_line() {
     let root = tempfile::tempdir().unwrap();
     let (run, _journal) = RunDirectory::begin(&root.path().join("run"), None).unwrap();

@@ -21,7 +21,7 @@ impl fmt::Display for Figure {
 }
 
 /// The way from a tally to one of its figures; none where it was not counted.
-pub type Getter<T> = Box<dyn Fn(&T) -> Option<Figure>>;
+pub type Getter<T> = Box<dyn Fn(&T) -> Option<Figure> + Send>;
 
 /// One figure of a tally `T`, for tables that list them all.
 pub struct Field<T> {

@@ -68,7 +68,9 @@ fn devices(columns: &mut Columns<Trials>) {
     columns.numbers(
         "device_ack_cpus",
         "CPUs that acknowledgements are steered to; empty where to none.",
-        |row| facts(row).into_iter().flat_map(|facts| facts.ack_cpus.clone()).collect(),
+        |row, list| {
+            list.extend(facts(row).into_iter().flat_map(|facts| facts.ack_cpus.iter().copied()));
+        },
     );
 }
 

@@ -43,7 +43,7 @@ impl Of {
     }
 }
 
-type Busy = Box<dyn for<'a> Fn(&Row<'a>) -> Option<&'a CpuBusy>>;
+type Busy = Box<dyn for<'a> Fn(&Row<'a>) -> Option<&'a CpuBusy> + Send>;
 
 pub(super) fn machine(columns: &mut Columns<Trials>) {
     columns.about("Machine");
@@ -80,20 +80,24 @@ fn of_one(columns: &mut Columns<Trials>, of: Of) {
     ticks(columns, of);
     for (name, edge, when) in [("start", 0, "start"), ("end", 1, "end")] {
         let meaning = format!("Frequency of each CPU in use at the window's {when}.");
-        columns.numbers(of.name(&format!("cpu_{name}_khz")), of.meaning(&meaning), move |row| {
-            let khz = of.of(row).and_then(|machine| machine.khz.value());
-            khz.into_iter().flatten().filter_map(|edges| edges.get(edge).copied()).collect()
-        });
+        columns.numbers(
+            of.name(&format!("cpu_{name}_khz")),
+            of.meaning(&meaning),
+            move |row, list| {
+                let khz = of.of(row).and_then(|machine| machine.khz.value());
+                list.extend(khz.into_iter().flatten().filter_map(|edges| edges.get(edge).copied()));
+            },
+        );
     }
 }
 
 fn busy(columns: &mut Columns<Trials>, of: Of, name: &str, when: &str, get: impl Fn() -> Busy) {
     let named = |end: &str| of.name(&format!("{name}_{end}"));
     let told = get();
-    columns.text(
+    columns.lent_text(
         named("source"),
         of.meaning(&format!("Where the busy times {when} came from.")),
-        move |row| told(row).map(|b| b.source.clone()),
+        move |row| told(row).map(|b| &*b.source),
     );
     let told = get();
     columns.number(
@@ -108,14 +112,22 @@ fn busy(columns: &mut Columns<Trials>, of: Of, name: &str, when: &str, get: impl
         move |row| told(row).map(|b| b.span_ns.0),
     );
     let told = get();
-    columns.numbers(named("cpus"), of.meaning(&format!("The CPUs read {when}.")), move |row| {
-        told(row).map(|b| b.cpus.clone()).unwrap_or_default()
-    });
+    columns.numbers(
+        named("cpus"),
+        of.meaning(&format!("The CPUs read {when}.")),
+        move |row, list| {
+            list.extend(told(row).into_iter().flat_map(|b| b.cpus.iter().copied()));
+        },
+    );
     let list = if name == "busy" { of.name("busy_ns") } else { named("busy_ns") };
     let told = get();
-    columns.numbers(list, of.meaning(&format!("Each CPU's busy time {when}.")), move |row| {
-        told(row).map(|b| b.busy_ns.clone()).unwrap_or_default()
-    });
+    columns.numbers(
+        list,
+        of.meaning(&format!("Each CPU's busy time {when}.")),
+        move |row, list| {
+            list.extend(told(row).into_iter().flat_map(|b| b.busy_ns.iter().copied()));
+        },
+    );
 }
 
 fn ticks(columns: &mut Columns<Trials>, of: Of) {
@@ -129,14 +141,17 @@ fn ticks(columns: &mut Columns<Trials>, of: Of) {
         of.meaning("Time between the two readings of /proc/stat."),
         move |row| of.of(row)?.ticks.value().map(|t| t.span_ns.0),
     );
-    let mut each = |name: &str, meaning: &str, list: fn(&CpuTicks) -> Vec<u64>| {
-        columns.numbers(of.name(name), of.meaning(meaning), move |row| {
+    columns.numbers(of.name("tick_cpus"), of.meaning("The CPUs read."), move |row, list| {
+        let ticks = of.of(row).and_then(|machine| machine.ticks.value());
+        list.extend(ticks.into_iter().flat_map(|ticks| ticks.cpus.iter().copied()));
+    });
+    let mut each = |name: &str, meaning: &str, figures: fn(&CpuTicks) -> &[u64]| {
+        columns.numbers(of.name(name), of.meaning(meaning), move |row, list| {
             let ticks = of.of(row).and_then(|machine| machine.ticks.value());
-            ticks.map(list).unwrap_or_default()
+            list.extend(ticks.into_iter().flat_map(|ticks| figures(ticks).iter().copied()));
         });
     };
-    each("tick_cpus", "The CPUs read.", |t| t.cpus.iter().map(|cpu| u64::from(*cpu)).collect());
-    each("cpu_softirq_ns", "Each CPU's softirq time.", |t| t.softirq_ns.clone());
-    each("cpu_irq_ns", "Each CPU's hardware interrupt time.", |t| t.irq_ns.clone());
-    each("cpu_steal_ns", "Each CPU's time that the hypervisor took.", |t| t.steal_ns.clone());
+    each("cpu_softirq_ns", "Each CPU's softirq time.", |t| &t.softirq_ns);
+    each("cpu_irq_ns", "Each CPU's hardware interrupt time.", |t| &t.irq_ns);
+    each("cpu_steal_ns", "Each CPU's time that the hypervisor took.", |t| &t.steal_ns);
 }

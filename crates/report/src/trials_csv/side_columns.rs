@@ -1,12 +1,12 @@
 //! The columns of one end: workers, tallies, CPU, counters, TCP, sockets and memory.
 
 use model::record::{
-    Counters, Finished, ReceiveTally, SendTally, Side, Slices, SnmpFacts, Span, TcpFacts, Usage,
-    Worker,
+    Counters, Finished, ReceiveTally, Releases, SendTally, Side, Slices, SnmpFacts, Span, TcpFacts,
+    Usage, Worker,
 };
 
 use super::{Trials, tally};
-use crate::csv_table::Columns;
+use crate::csv_table::{Columns, List};
 
 /// The way from a trial's reports to one side's.
 type SideOf<T> = for<'a> fn(&'a Finished) -> &'a Side<T>;
@@ -42,22 +42,24 @@ pub(super) fn sender(columns: &mut Columns<Trials>) {
 
 /// Which messages were timed until their buffers were released, and what came of it.
 fn releases(columns: &mut Columns<Trials>) {
-    let of = |f: &'_ Finished| f.sender.releases.clone();
+    fn of(f: &Finished) -> Option<&Releases> {
+        f.sender.releases.as_deref()
+    }
     columns.number(
         "sender_releases_timed_one_in",
         "One message in so many was timed, at random, until its buffer was free again.",
-        move |row| row.finished().and_then(of).map(|releases| releases.one_in),
+        |row| row.finished().and_then(of).map(|releases| releases.one_in),
     );
-    columns.number("sender_releases_timed", "Messages timed in the windows.", move |row| {
+    columns.number("sender_releases_timed", "Messages timed in the windows.", |row| {
         row.finished().and_then(of).map(|releases| releases.times())
     });
-    columns.number("sender_release_longest_ns", "The longest time of them.", move |row| {
+    columns.number("sender_release_longest_ns", "The longest time of them.", |row| {
         row.finished().and_then(of).map(|releases| releases.longest_ns)
     });
     let mut list = |name: &str, meaning: &str, value: fn((u64, u64, u64)) -> u64| {
-        columns.numbers(format!("sender_release_bucket_{name}"), meaning, move |row| {
+        columns.numbers(format!("sender_release_bucket_{name}"), meaning, move |row, list| {
             let releases = row.finished().and_then(of);
-            releases.iter().flat_map(|it| it.spans()).map(value).map(|n| n.to_string()).collect()
+            list.extend(releases.into_iter().flat_map(Releases::spans).map(value));
         });
     };
     list("from_ns", "Where each bucket of their histogram begins.", |(from, _, _)| from);
@@ -106,27 +108,30 @@ fn side<T: Copy + 'static>(
 }
 
 fn workers<T: 'static>(columns: &mut Columns<Trials>, side: &str, end: SideOf<T>) {
-    let mut one_each = |name: &str, meaning: &str, value: fn(&Worker) -> String| {
-        columns.numbers(format!("{side}_worker_{name}"), meaning, move |row| {
-            row.finished().into_iter().flat_map(|f| &end(f).workers).map(value).collect()
+    let mut one_each = |name: &str, meaning: &str, put: fn(&Worker, &mut List<'_>)| {
+        columns.numbers(format!("{side}_worker_{name}"), meaning, move |row, list| {
+            let workers = row.finished().into_iter().flat_map(|f| &end(f).workers);
+            workers.for_each(|worker| put(worker, list));
         });
     };
-    one_each("late_ns", "Each worker's start of its window after the ordered one.", |w| {
-        w.late_ns.to_string()
+    one_each("late_ns", "Each worker's start of its window after the ordered one.", |w, list| {
+        list.push(w.late_ns);
     });
-    one_each("window_ns", "Each worker's own window.", |w| w.window_ns.0.to_string());
-    one_each("bytes", "Each worker's payload in its window.", |w| w.bytes.0.to_string());
-    one_each("cpu_ns", "Each worker's CPU time in its window.", |w| w.cpu_ns.0.to_string());
+    one_each("window_ns", "Each worker's own window.", |w, list| list.push(w.window_ns.0));
+    one_each("bytes", "Each worker's payload in its window.", |w, list| list.push(w.bytes.0));
+    one_each("cpu_ns", "Each worker's CPU time in its window.", |w, list| list.push(w.cpu_ns.0));
     one_each(
         "third_bytes",
         "Each worker's payload in each third of its window, three figures a worker.",
-        |w| three(w.third_bytes),
+        |w, list| list.extend(w.third_bytes),
     );
-    one_each("third_ns", "Length of each third, three figures a worker.", |w| three(w.third_ns));
-    let mut slices = |name: &str, meaning: &str, list: fn(&Slices) -> &[u64]| {
-        columns.numbers(format!("{side}_worker_slice_{name}"), meaning, move |row| {
+    one_each("third_ns", "Length of each third, three figures a worker.", |w, list| {
+        list.extend(w.third_ns);
+    });
+    let mut slices = |name: &str, meaning: &str, figures: fn(&Slices) -> &[u64]| {
+        columns.numbers(format!("{side}_worker_slice_{name}"), meaning, move |row, list| {
             let workers = row.finished().into_iter().flat_map(|f| &end(f).workers);
-            workers.flat_map(|worker| list(&worker.slices).iter().copied()).collect()
+            list.extend(workers.flat_map(|worker| figures(&worker.slices).iter().copied()));
         });
     };
     slices(
@@ -142,9 +147,9 @@ fn workers<T: 'static>(columns: &mut Columns<Trials>, side: &str, end: SideOf<T>
         slices("completions", meaning, |s| &s.completions);
     }
     let mut steady = |name: &str, meaning: &str, value: fn(&Span) -> u64| {
-        columns.numbers(format!("{side}_worker_steady_{name}"), meaning, move |row| {
+        columns.numbers(format!("{side}_worker_steady_{name}"), meaning, move |row, list| {
             let workers = row.finished().into_iter().flat_map(|f| &end(f).workers);
-            workers.filter_map(|worker| worker.steady.as_ref().map(value)).collect()
+            list.extend(workers.filter_map(|worker| worker.steady.as_ref().map(value)));
         });
     };
     steady(
@@ -154,11 +159,6 @@ fn workers<T: 'static>(columns: &mut Columns<Trials>, side: &str, end: SideOf<T>
     );
     steady("bytes", "Each worker's payload in it.", |w| w.bytes);
     steady("cpu_ns", "Each worker's CPU time in it.", |w| w.cpu_ns);
-}
-
-fn three(thirds: [u64; 3]) -> String {
-    let [first, second, third] = thirds;
-    format!("{first} {second} {third}")
 }
 
 fn cpu<T: 'static>(columns: &mut Columns<Trials>, side: &str, end: SideOf<T>) {
@@ -219,42 +219,39 @@ fn counters<T: 'static>(columns: &mut Columns<Trials>, side: &str, end: SideOf<T
             move |row| Some((counter.get)(&end(row.finished()?).counters).value()?.count),
         );
     }
-    columns.text(
+    columns.lent_text(
         format!("{side}_cache_misses_event"),
         format!("The raw event behind {side}_cache_misses."),
-        move |row| end(row.finished()?).counters.cache_misses_event.value().cloned(),
+        move |row| end(row.finished()?).counters.cache_misses_event.value().map(String::as_str),
     );
     columns.words(
         format!("{side}_scaled_counters"),
         "Counters that shared their place with others and were scaled by enabled over running time.",
-        move |row| {
+        move |row, list| {
             let all = row.finished().into_iter().flat_map(|f| end(f).counters.all());
-            all.filter(|(_, count)| count.value().is_some_and(|c| c.scaled))
-                .map(|(name, _)| name)
-                .collect()
+            let scaled = all.filter(|(_, count)| count.value().is_some_and(|c| c.scaled));
+            list.extend(scaled.map(|(name, _)| name));
         },
     );
 }
 
 fn sockets<T: 'static>(columns: &mut Columns<Trials>, side: &str, end: SideOf<T>) {
-    let mut text = |name: &str, meaning: &str, value: fn(&Side<T>) -> String| {
+    columns.lent_text(
+        format!("{side}_socket_congestion"),
+        "TCP_CONGESTION, read back; empty of a socket that is not TCP.",
+        move |row| row.finished().map(|f| &*end(f).socket.congestion),
+    );
+    let mut truth = |name: &str, meaning: &str, value: fn(&Side<T>) -> Option<bool>| {
         columns.text(format!("{side}_{name}"), meaning, move |row| {
-            row.finished().map(|f| value(end(f)))
+            row.finished().and_then(|f| value(end(f)))
         });
     };
-    text(
-        "socket_congestion",
-        "TCP_CONGESTION, read back; empty of a socket that is not TCP.",
-        |s| s.socket.congestion.clone(),
-    );
-    text(
+    truth(
         "socket_nodelay",
         "TCP_NODELAY, read back: true or false; empty of a socket that is not TCP.",
-        |s| s.socket.nodelay.map(|on| on.to_string()).unwrap_or_default(),
+        |s| s.socket.nodelay,
     );
-    text("socket_zerocopy", "SO_ZEROCOPY, read back: true or false.", |s| {
-        s.socket.zerocopy.to_string()
-    });
+    truth("socket_zerocopy", "SO_ZEROCOPY, read back: true or false.", |s| Some(s.socket.zerocopy));
     let mut number = |name: &str, meaning: &str, value: fn(&Side<T>) -> u64| {
         columns.number(format!("{side}_{name}"), meaning, move |row| {
             row.finished().map(|f| value(end(f)))
