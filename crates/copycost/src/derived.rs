@@ -142,8 +142,9 @@ impl Derived {
         trials: Option<EarlyRows<Replacement>>,
     ) -> Result<Option<String>, JournalError> {
         let again = |error: ReportError| plain(&error);
-        match trials {
-            Some(rows) => rows.into_inner().take_place()?,
+        // What cannot be written to its end is written again, and then told.
+        match trials.and_then(|rows| rows.into_inner().ok()) {
+            Some(file) => file.take_place()?,
             None => self.write_trials(directory, columns)?,
         }
         directory.replace(&directory.results(), |file| {

@@ -167,9 +167,12 @@ pub struct EarlyRows<W: Write> {
 }
 
 impl<W: Write> EarlyRows<W> {
-    /// What the rows were written to, not flushed.
-    pub fn into_inner(self) -> W {
-        self.file.into_inner()
+    /// What the rows were written to; it may hold some of them yet.
+    ///
+    /// # Errors
+    /// The writer's.
+    pub fn into_inner(self) -> Result<W, ReportError> {
+        self.file.into_inner(Trials::FILE)
     }
 }
 

@@ -363,7 +363,7 @@ fn rows_written_early_are_those_of_a_second_reading_or_told_not_to_be() {
             assert_eq!(went_on && csv.is_as_begun(&early), fits);
             let mut twice = Vec::new();
             write_trials(&mut twice, &plan, &origin("x"), records, set).unwrap();
-            assert_eq!(early.into_inner() == twice, fits);
+            assert_eq!(early.into_inner().unwrap() == twice, fits);
             csv.of(&origin("y"));
             let again = csv.begin_early(Vec::new(), set, before).unwrap();
             csv.of(&origin("x"));
