@@ -264,14 +264,16 @@ impl Observations {
         self.seen.get(cell).is_some_and(Seen::is_given_up)
     }
 
+    /// Whether it is narrow, or can become so.
+    fn may_be_narrow(&self, aim: &Aim) -> bool {
+        let against = aim.against.as_ref().map(|(cell, _)| *cell);
+        aim.is_narrow
+            || !std::iter::once(aim.cell).chain(against).any(|cell| self.is_given_up(cell))
+    }
+
     /// What a block aims at: what is narrow already, or can become so.
     fn aims<'a>(&'a self, of: &'a BlockAims) -> Vec<&'a Aim> {
-        let counts = |aim: &&Aim| {
-            let against = aim.against.as_ref().map(|(cell, _)| *cell);
-            let is_hopeless =
-                std::iter::once(aim.cell).chain(against).any(|cell| self.is_given_up(cell));
-            aim.is_narrow || !is_hopeless
-        };
+        let counts = |aim: &&Aim| self.may_be_narrow(aim);
         let ratios: Vec<&Aim> = of.ratios.iter().filter(counts).collect();
         if ratios.is_empty() { of.levels.iter().filter(counts).collect() } else { ratios }
     }
@@ -353,12 +355,8 @@ impl Observations {
     pub fn narrow_ratios(&self) -> Option<(usize, usize)> {
         let all = self.blocks.iter().flat_map(|of| &of.ratios);
         all.clone().next()?;
-        let is_hopeless = |aim: &&Aim| {
-            let against = aim.against.as_ref().map(|(cell, _)| *cell);
-            std::iter::once(aim.cell).chain(against).any(|cell| self.is_given_up(cell))
-        };
         let narrow = all.clone().filter(|aim| aim.is_narrow).count();
-        Some((narrow, all.filter(|aim| aim.is_narrow || !is_hopeless(aim)).count()))
+        Some((narrow, all.filter(|aim| self.may_be_narrow(aim)).count()))
     }
 
     /// Whether a cell could not be measured on this machine at all; such a cell is not waited for.

@@ -23,7 +23,7 @@ mod told;
 /// How long `connect` tries.
 const CONNECTING: Duration = Duration::from_secs(10);
 /// What `connect` adds to a failure to reach the server.
-const THERE: &str = "; on the other host: copycost serve";
+const THERE: &str = " (the other end is started by copycost serve)";
 /// Commands that are printed for a machine of many addresses.
 const MOST_COMMANDS: usize = 8;
 

@@ -3,8 +3,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use analysis::changes::{Changes, Comparison, MeasuredRun, Verdict, compare as compared, verdict};
-use analysis::metric::Better;
+use analysis::changes::{
+    Changes, Comparison, MeasuredRun, SideFacts, Verdict, compare as compared, verdict,
+};
+use analysis::metric::{Better, Metric};
 use journal::{Owner, RunDirectory};
 use model::Share;
 use report::{ChangesOptions, Format};
@@ -58,12 +60,22 @@ pub(crate) fn compare(arguments: &CompareArguments) -> Result<(), Stop> {
 
 /// From 100 % on a limit is one of costs alone, of which there must be some: else nothing could pass it.
 fn check_judged(changes: &Changes, allowed: Share) -> Result<(), Stop> {
-    let has_cost = |it: &Comparison| it.changes.iter().any(|of| of.metric.better() == Better::Low);
-    if allowed.0 < 1.0 || changes.comparisons.iter().all(has_cost) {
+    let is_cost = |metric: Metric| metric.better() == Better::Low;
+    let lacks_cost = |it: &&Comparison| {
+        !it.changes.iter().any(|of| is_cost(of.metric))
+            && it.not_measured.iter().any(|figure| is_cost(figure.metric))
+    };
+    let Some(without) = changes.comparisons.iter().find(lacks_cost).filter(|_| allowed.0 >= 1.0)
+    else {
         return Ok(());
-    }
+    };
+    let names = |side: &SideFacts| {
+        side.runs.iter().map(|run| run.name.as_str()).collect::<Vec<_>>().join(", ")
+    };
     Err(Stop::Usage(format!(
-        "--fail-over: {allowed} judges CPU cost alone, as no goodput can lose that, and these runs have none to compare; give less than 100%"
+        "--fail-over: {allowed} judges CPU cost alone, as no goodput can lose that, and that of {} or of {} was not measured; give less than 100%",
+        names(&changes.base),
+        names(&without.other)
     )))
 }
 

@@ -88,7 +88,7 @@ impl Derived {
         let trials = trials.end();
         read?;
         let mut trials = trials
-            .ok_or_else(|| Stop::Cannot("the thread that writes trials.csv died".to_owned()))?;
+            .ok_or_else(|| Stop::Cannot("the thread that writes trials.csv ended by itself; run it again, and report this as a defect".to_owned()))?;
         let host = judged.hosts(host);
         let summary = judged.summary(&plan, &host);
         let torn = all.torn().into_iter().map(|torn| torn.to_string());

@@ -74,9 +74,10 @@ pub fn screen(summary: &Summary, host: &Host, plan: &Plan, options: ScreenOption
     let grid = Grid::new(&summary.estimates);
     let shown = |lines: &[Line]| render(lines, text_width, options.colour);
     if let Some(text) = nothing_finished(summary, options.directory).filter(|_| !options.verbose) {
-        let line = Line::wrapped(2).and(Style::Strong, text);
+        let mut lines = broken_laws(summary);
+        lines.push(Line::wrapped(2).and(Style::Strong, text));
         let foot = shown(&foot(summary, host, plan, &grid, options));
-        return shown(&[line]) + "\n" + &foot;
+        return shown(&lines) + "\n" + &foot;
     }
     let mut answer = broken_laws(summary);
     let sentences = recommendations(summary).into_iter().chain(receiving(summary, MOST_BEHIND));

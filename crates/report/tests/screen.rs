@@ -472,6 +472,12 @@ fn ratios_of_groups_that_are_not_shown_are_told_with_where_they_are() {
         Some("ratios of 2 more groups of shape: ratios.csv, and Figures in report.html")
     );
     assert_eq!(told(&of("24+1024")), None, "all are shown");
+    // A row that compares the other setting with this one shows none of that setting's own ratios.
+    let other = (Factor::Nodelay, "off,on");
+    assert_eq!(
+        told(&[paths, (Factor::Threads, "1"), other]).as_deref(),
+        Some("ratios of 1 more group of nodelay: ratios.csv, and Figures in report.html")
+    );
     // The heading of the table says of how many threads it is.
     assert_eq!(told(&[paths, (Factor::Threads, "1,4")]), None);
 }

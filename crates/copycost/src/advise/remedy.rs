@@ -36,8 +36,8 @@ pub(super) fn remedy(
             (false, false) => format!("measure it: {command}"),
         };
     }
-    if let Some(why) = no_time_decides(advice) {
-        return why;
+    if no_time_decides(advice) {
+        return by_setting(asked);
     }
     // More than it had, and than stands behind what it did not decide.
     let had = asked.max_time.max(spent(advice, runs));
@@ -52,16 +52,24 @@ pub(super) fn remedy(
     }
 }
 
-/// Why no more time would decide it: of each link that is left open the settings have different answers, and each has one.
-fn no_time_decides(advice: &Advice) -> Option<String> {
+/// What helps where each setting has its answer.
+fn by_setting(asked: &Asked) -> String {
+    let links = &asked.question.links;
+    let is_between_hosts = links.iter().all(|link| link.capabilities().has_peer_host);
+    let there =
+        if is_between_hosts { "" } else { ", or measure between your hosts: --peer user@host" };
+    format!(
+        "the settings differ in their answers, and each is decided: use that of the setting that you have{there}"
+    )
+}
+
+/// Whether no more time would decide it: of each link that is left open the settings have different answers, and each has one.
+fn no_time_decides(advice: &Advice) -> bool {
     let mut open = advice.links.iter().filter(|on| !on.is_decided()).peekable();
-    open.peek()?;
     let has_all = |on: &LinkAdvice| matches!(&on.choice, Choice::BySetting { paths } if paths.iter().all(|(_, path)| path.is_some()));
     let is_doubted =
         |on: &LinkAdvice| on.caveats.iter().any(|it| matches!(it, Caveat::LawBroken { .. }));
-    open.all(|on| has_all(on) && !is_doubted(on)).then(|| {
-        "the settings differ in their answer, each of which is decided: go by the one that is as yours, or measure between your hosts: --peer user@host".to_owned()
-    })
+    open.peek().is_some() && open.all(|on| has_all(on) && !is_doubted(on))
 }
 
 /// The time that stands behind an answer: of every run that it rests on, as one that measures anew shares its time among the links.
@@ -186,11 +194,14 @@ mod tests {
             advice.links[0].choice = Choice::BySetting { paths };
             no_time_decides(&advice)
         };
-        assert!(told(Some(SendPath::Sendmsg)).unwrap().contains("--peer user@host"));
-        assert_eq!(told(None), None, "more time may decide the other one");
+        assert!(told(Some(SendPath::Sendmsg)));
+        assert!(!told(None), "more time may decide the other one");
         told(Some(SendPath::Sendmsg));
         advice.links[0].caveats.push(Caveat::LawBroken { id: 1 });
-        assert_eq!(no_time_decides(&advice), None, "a run whose laws hold may tell otherwise");
+        assert!(!no_time_decides(&advice), "a run whose laws hold may tell otherwise");
+        assert!(by_setting(&asked).contains("--peer user@host"));
+        let between = Asked::parse(&parsed("--link ssh --peer me@there")).unwrap();
+        assert!(!by_setting(&between).contains("--peer"), "it is what was asked for");
     }
 
     #[test]

@@ -273,7 +273,7 @@ fn where_there_is_no_server_the_client_says_what_to_look_at() {
     let place = Place::new();
     // Bound by nobody: ports below 1024 are for services, of which none has this one.
     let nobody = place.copycost(&["connect", "127.0.0.1:1"]).ends_with(3);
-    let why = "start the other end, and check the address and the port; on the other host: copycost serve";
+    let why = "start the other end, and check the address and the port (the other end is started by copycost serve)";
     assert!(nobody.complaint().contains(why), "{nobody:#?}");
     // No name: a part of one has at most 63 characters (RFC 1035), so that nobody is asked.
     let host = "x".repeat(70);

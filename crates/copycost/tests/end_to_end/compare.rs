@@ -200,6 +200,13 @@ fn a_limit_for_costs_alone_is_refused_where_there_is_no_cost() {
     let over = |share| place.copycost(&["compare", "before", "after", "--fail-over", share]);
     let refused = over("150%").ends_with(2);
     assert!(refused.error.contains("--fail-over: 150% judges CPU cost alone"), "{refused:#?}");
+    assert!(refused.error.contains("that of before or of after was not measured"), "{refused:#?}");
+    // Where there is one, of too few rounds, that is why nothing is decided.
+    for (name, seed) in [("one", 1), ("another", 2)] {
+        made_of(&place, name, &plan(), seed, 1, |_| 1.0);
+    }
+    let few = place.copycost(&["compare", "one", "another", "--fail-over", "150%"]).ends_with(2);
+    assert!(few.error.contains("one round of each cell"), "{few:#?}");
     // What halved is worse by more than this, or may owe it to the machine.
     let lower = over("30%");
     assert!(matches!(lower.code, Some(1 | 4)), "{lower:#?}");

@@ -11,13 +11,31 @@ use crate::error::JournalError;
 use crate::folder::Folder;
 use crate::rights::{Owner, Rights};
 
+/// A file whose every write is the owner's, so that the owner's quota and the blocks kept for root hold.
+#[derive(Debug)]
+struct OwnersFile {
+    file: File,
+    owner: Owner,
+}
+
+impl Write for OwnersFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let _rights = Rights::take(self.owner).map_err(io::Error::other)?;
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
 /// Nobody sees it before [`Replacement::take_place`], and nothing is left of one that is dropped before.
 #[derive(Debug)]
 pub struct Replacement {
     folder: Arc<Folder>,
     name: OsString,
     temporary: OsString,
-    file: io::BufWriter<File>,
+    file: io::BufWriter<OwnersFile>,
     owner: Owner,
     is_in_place: bool,
 }
@@ -43,7 +61,10 @@ impl RunDirectory {
                 folder: Arc::clone(&self.folder),
                 name: name.to_owned(),
                 temporary,
-                file: io::BufWriter::with_capacity(WRITTEN_AT_ONCE, file),
+                file: io::BufWriter::with_capacity(
+                    WRITTEN_AT_ONCE,
+                    OwnersFile { file, owner: self.owner },
+                ),
                 owner: self.owner,
                 is_in_place: false,
             })
@@ -60,8 +81,10 @@ impl Replacement {
     pub fn take_place(mut self) -> Result<(), JournalError> {
         let owner = self.owner;
         let mut take = || {
+            // Each of its writes takes the rights by itself.
+            let flushed = self.file.flush();
             let _rights = Rights::take(owner)?;
-            let synced = self.file.flush().and_then(|()| self.file.get_ref().sync_all());
+            let synced = flushed.and_then(|()| self.file.get_ref().file.sync_all());
             let named = synced.and_then(|()| self.folder.rename(&self.temporary, &self.name));
             named
                 .map_err(|why| JournalError::writing(&self.folder.path().join(&self.name), why))?;

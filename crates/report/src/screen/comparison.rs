@@ -164,34 +164,41 @@ pub(super) fn table(summary: &Summary, grid: &Grid, width: usize) -> Vec<Line> {
     if rows.iter().any(|(_, shown)| shown.iter().any(is_lines)) {
         lines.push(Line::wrapped(2).and(Style::Faint, AT_LINE_RATE));
     }
-    let shown: BTreeSet<&str> =
-        rows.iter().flat_map(|(_, shown)| shown.iter().map(|row| row.group.as_str())).collect();
+    let shown: Vec<&Ratio> =
+        rows.iter().flat_map(|(_, shown)| shown.iter().map(|row| row.ratio)).collect();
     lines.extend(
         elsewhere(summary, grid, &shown).map(|text| Line::wrapped(2).and(Style::Faint, text)),
     );
     lines
 }
 
-/// That groups which are not shown have ratios too, and where; none where they differ in their threads alone, which the heading
-/// tells.
-fn elsewhere(summary: &Summary, grid: &Grid, shown: &BTreeSet<&str>) -> Option<String> {
+/// That settings which are not shown have ratios too, and where; none where they differ in their threads alone, which the heading
+/// tells. Of the ratios that come first alone: those of paths where there are any.
+fn elsewhere(summary: &Summary, grid: &Grid, shown: &[&Ratio]) -> Option<String> {
+    let first = shown.first()?.contrast.factor;
+    let setting = |ratio: &Ratio| -> Vec<(Factor, String)> {
+        let of_cell = grid.naming.beside_threads(&ratio.cell);
+        of_cell.map(|factor| (factor, ratio.cell.get(factor))).collect()
+    };
+    let is_first = |ratio: &&Ratio| ratio.contrast.factor == first;
+    let shown: BTreeSet<_> = shown.iter().copied().filter(is_first).map(setting).collect();
     let controls: BTreeSet<&Cell> =
         summary.estimates.iter().filter(|entry| entry.control).map(|entry| &entry.cell).collect();
     let is_control = |ratio: &Ratio| [&ratio.cell, &ratio.against].map(|it| controls.contains(it));
     let measured = summary.ratios.iter().filter(|ratio| ratio.ratio.value().is_some());
-    let mut factors: Vec<Factor> = Vec::new();
-    let mut groups = BTreeSet::new();
-    for ratio in measured.filter(|ratio| is_control(ratio) == [false, false]) {
-        let group = grid.naming.group(&ratio.cell);
-        if shown.contains(group.as_str()) {
-            continue;
+    let others: BTreeSet<_> = measured
+        .filter(|ratio| is_first(ratio) && is_control(ratio) == [false, false])
+        .map(setting)
+        .filter(|setting| !shown.contains(setting))
+        .collect();
+    let mut names: Vec<String> = Vec::new();
+    for (factor, _) in others.iter().flatten() {
+        let name = factor.id_key().to_owned();
+        if !names.contains(&name) {
+            names.push(name);
         }
-        let of_cell = grid.naming.beside_threads(&ratio.cell);
-        factors.extend(of_cell.filter(|factor| !factors.contains(factor)).collect::<Vec<_>>());
-        groups.insert(group);
     }
-    let names: Vec<String> = factors.iter().map(|factor| factor.id_key().to_owned()).collect();
-    let groups = u32::try_from(groups.len()).unwrap_or(u32::MAX);
+    let groups = u32::try_from(others.len()).unwrap_or(u32::MAX);
     (!names.is_empty()).then(|| {
         format!(
             "ratios of {} of {}: ratios.csv, and Figures in report.html",
